@@ -72,8 +72,8 @@ impl State {
             Event::TokenMinted(minted) => self.mint(line, minted),
             Event::TokenDescribed { token, after, .. } => self.change_token(*token, |token| {
                 token.name = after.name.clone();
-                token.description = after.description.clone();
-                token.metadata = after.metadata.clone();
+                token.description.clone_from(&after.description);
+                token.metadata.clone_from(&after.metadata);
             }),
             Event::TokenGrantsChanged { token, after, .. } => {
                 let grants = self.tokens.share(after);
