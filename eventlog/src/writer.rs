@@ -139,7 +139,7 @@ impl Writer {
             Attempt::Undone(error) => return Settled::Not(error.to_string()),
             Attempt::Unknown(reason) => return Settled::Not(reason),
         }
-        match self.read(async |connection| append::look_for(connection, draft).await).await {
+        match self.look_for(draft).await {
             Ok((Some(found), _)) => Settled::Answer(found.same_as(draft).map(Appended::Committed)),
             Ok((None, head)) if condition.failed_for_good(&head) => {
                 Settled::Answer(Ok(Appended::ConditionFailed))
@@ -147,6 +147,19 @@ impl Writer {
             Ok((None, _)) => Settled::Not("the id is absent and the condition may still hold".into()),
             Err(error) => Settled::Not(error.to_string()),
         }
+    }
+
+    /// Not through [`Writer::read`]: a closure that borrows the draft would keep the future from being `Send`.
+    async fn look_for(&mut self, draft: &Draft) -> Result<(Option<append::Found>, Head), Error> {
+        let mut connection = self.take().await?;
+        let looking = append::look_for(&mut connection, draft);
+        let Ok(result) = timeout(self.statement_ceiling(), looking).await else {
+            return Err(Error::Unavailable { doing: "reading", reason: "no answer in time".into() });
+        };
+        if result.is_ok() {
+            self.put_back(connection);
+        }
+        result
     }
 
     async fn attempt(

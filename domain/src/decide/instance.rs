@@ -35,7 +35,7 @@ pub struct Resume {
 pub struct ChangePolicy {
     /// How verify is answered.
     pub answers: Option<Answers>,
-    /// Milliseconds, 100 to 60,000.
+    /// Milliseconds, 500 to 60,000.
     pub max_staleness_ms: Option<u32>,
     /// Milliseconds, 1 to 10,000.
     pub record_within_ms: Option<u32>,
@@ -113,7 +113,7 @@ pub(super) fn change_policy(
         max_staleness_ms: within(
             "max_staleness_ms",
             change.max_staleness_ms,
-            (100, 60_000),
+            (500, 60_000),
             before.max_staleness_ms,
         )?,
         record_within_ms: within(
