@@ -93,11 +93,16 @@ impl Drop for Owned {
     }
 }
 
-/// A copy of this program that serves a data folder until it is killed; resolves when its server runs.
-async fn node(data_dir: &Path) -> (Owned, u32) {
+/// A copy of this program that serves a data folder until it is killed.
+fn spawn_node(data_dir: &Path) -> Owned {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "serve_until_killed", "--nocapture"]).env(SERVE, data_dir);
-    let child = Owned(command.stdout(Stdio::null()).spawn().unwrap());
+    Owned(command.stdout(Stdio::null()).spawn().unwrap())
+}
+
+/// The same, once its server runs.
+async fn node(data_dir: &Path) -> (Owned, u32) {
+    let child = spawn_node(data_dir);
     let pid_file = data_dir.join("node-postmaster");
     let mut postmaster = None;
     eventually("the node's server", || {
@@ -165,6 +170,12 @@ async fn the_server_is_private_and_the_role_is_modest() {
     // A person's psql, by the node's own user.
     let superuser = server.connect_options().username("postgres").database("postgres");
     PgConnection::connect_with(&superuser).await.unwrap().close().await.unwrap();
+    let psql = Command::new(find_binaries(None).unwrap().join("psql"))
+        .args(["-XAtU", "chancery", "-c", "SELECT current_user", "chancery", "-h"])
+        .arg(server.socket_dir())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&psql.stdout), "chancery\n", "{psql:?}");
     // A role that nobody is mapped to stays out of reach.
     sqlx::raw_sql("CREATE ROLE stranger LOGIN").execute(&mut connection).await.unwrap();
     PgConnection::connect_with(&server.connect_options().username("stranger")).await.unwrap_err();
@@ -233,6 +244,38 @@ async fn a_killed_nodes_server_ends_by_itself() {
     node.0.wait().unwrap();
     eventually("the server's end", || is_gone(postmaster)).await;
     assert!(!dir.path().join("postgres/postmaster.pid").exists(), "it ended in order");
+    start(dir.path()).await.stop().await.unwrap();
+}
+
+/// Whether a start has come so far, to be seen in its data folder.
+type Reached<'a> = &'a dyn Fn(&Path) -> bool;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_killed_anywhere_in_its_first_start_leaves_nothing_in_the_way() {
+    let holds_initdb = |dir: &Path| {
+        std::fs::read_dir(dir).unwrap().flatten().any(|entry| {
+            entry.file_name().to_string_lossy().starts_with("postgres.initdb-")
+                && entry.path().join("PG_VERSION").exists()
+        })
+    };
+    let stages: [(&str, Reached<'_>); 5] = [
+        ("the lock", &|dir| dir.join("lock").exists()),
+        ("initdb", &holds_initdb),
+        ("the finished cluster", &|dir| dir.join("postgres/PG_VERSION").exists()),
+        ("the postmaster", &|dir| dir.join("postgres/postmaster.pid").exists()),
+        ("the database", &|dir| dir.join("postgres/base").read_dir().is_ok_and(|bases| bases.count() > 3)),
+    ];
+    for (stage, reached) in stages {
+        let dir = data_dir();
+        let mut node = spawn_node(dir.path());
+        eventually(stage, || reached(dir.path())).await;
+        node.0.kill().unwrap();
+        node.0.wait().unwrap();
+        let server = start(dir.path()).await;
+        put(&server, 1).await;
+        server.stop().await.unwrap();
+        assert!(!holds_initdb(dir.path()), "{stage}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -475,9 +518,11 @@ async fn the_user_to_run_as_is_checked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_servers_environment_is_empty_of_the_nodes() {
     let dir = data_dir();
-    let (_node, postmaster) = node(dir.path()).await;
+    let (node, postmaster) = node(dir.path()).await;
     let environment = std::fs::read(format!("/proc/{postmaster}/environ")).unwrap();
     assert!(!String::from_utf8_lossy(&environment).contains(SERVE));
+    drop(node);
+    start(dir.path()).await.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

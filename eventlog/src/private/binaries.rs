@@ -264,6 +264,22 @@ mod tests {
     }
 
     #[test]
+    fn an_install_that_fails_is_tried_again_with_fresh_lists_and_every_command_is_announced() {
+        let run = |program| {
+            let manager = Manager { program, install: &["install"], refresh: &["update"], as_root: false };
+            let said = std::cell::RefCell::new(Vec::new());
+            let outcome = manager.install(&|command| said.borrow_mut().push(command.to_owned()));
+            (outcome, said.into_inner())
+        };
+        let (outcome, said) = run("true");
+        outcome.unwrap();
+        assert_eq!(said, ["true install"]);
+        let (outcome, said) = run("false");
+        assert!(outcome.unwrap_err().to_string().contains("`false update` did not install Postgres"));
+        assert_eq!(said, ["false install", "false update"]);
+    }
+
+    #[test]
     fn the_tail_ends_on_whole_characters() {
         assert_eq!(tail("aéb", 2), "b");
         assert_eq!(tail(" short ", 100), "short");

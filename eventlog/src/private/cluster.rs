@@ -192,8 +192,6 @@ pub(super) fn arguments(
         ("unix_socket_permissions", "0700".into()),
         ("unix_socket_group", String::new()),
         ("port", super::socket::PORT.to_string()),
-        ("hba_file", folder.join("pg_hba.conf").to_string_lossy().into_owned()),
-        ("ident_file", folder.join("pg_ident.conf").to_string_lossy().into_owned()),
         // To stderr, which is the log file that errors name; in English, because the log is read for known failures.
         ("logging_collector", "off".into()),
         ("log_destination", "stderr".into()),
@@ -207,6 +205,12 @@ pub(super) fn arguments(
     for (name, value) in settings {
         arguments.push("-c".into());
         arguments.push(format!("{name}={value}").into());
+    }
+    for (name, file) in [("hba_file=", "pg_hba.conf"), ("ident_file=", "pg_ident.conf")] {
+        // Joined as the system's own strings, because a path may be no UTF-8.
+        let mut setting = OsString::from(name);
+        setting.push(folder.join(file));
+        arguments.extend(["-c".into(), setting]);
     }
     arguments
 }

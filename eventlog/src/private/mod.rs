@@ -9,9 +9,9 @@
 //! - after any kill, of the node or of the server, the next start recovers by itself;
 //! - durability is on, and no setting turns it off but [`Options::durable`].
 //!
-//! The parts: [`binaries`] finds the server, [`account`] runs things as the user that it runs as, [`lock`] and
-//! [`cluster`] are the folders, [`socket`] is where it listens, [`stale`] clears up after an earlier one, [`process`]
-//! runs it and runs it again, [`roles`] connects to it and prepares the database.
+//! The parts: `binaries` finds the server, `account` runs things as the user that it runs as, `lock` and
+//! `cluster` are the folders, `socket` is where it listens, `stale` clears up after an earlier one, `process`
+//! runs it and runs it again, `roles` connects to it and prepares the database.
 
 mod account;
 mod binaries;
@@ -48,6 +48,9 @@ const IMMEDIATE_SHUTDOWN: Duration = Duration::from_secs(15);
 /// How often a starting server is asked whether it answers, and how many times it may not even say that it starts.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 const ASKS: u32 = 1_200;
+
+/// How long one answer may take.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// How many times a starting server may end because of what a killed one still holds.
 const FALSE_STARTS: u64 = 12;
@@ -148,7 +151,7 @@ impl PrivatePostgres {
 
     /// Resolves when a query is answered: at once while the server is up, else after its restart.
     pub async fn answers(&self) {
-        while !matches!(timeout(FAST_SHUTDOWN, roles::greet(&self.socket_dir)).await, Ok(Ok(_))) {
+        while !matches!(timeout(ANSWER, roles::greet(&self.socket_dir)).await, Ok(Ok(_))) {
             sleep(ASK_AGAIN).await;
         }
     }
@@ -187,12 +190,12 @@ impl PrivatePostgres {
                 exits = now.exits;
                 self.judge_exit(now)?;
             }
-            let last = match timeout(ASK_AGAIN * 100, roles::greet(&self.socket_dir)).await {
+            let last = match timeout(ANSWER, roles::greet(&self.socket_dir)).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 // Crash recovery takes what it takes; it is under way.
                 Ok(Err(error)) if roles::is_starting(&error) => None,
                 Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("it takes longer than 5 s".into()),
+                Err(_) => Some(format!("it takes longer than {} s", ANSWER.as_secs())),
             };
             if let Some(last) = last {
                 asks += 1;
