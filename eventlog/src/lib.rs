@@ -10,6 +10,7 @@
 //! - [`Log`] reads, from a pool; [`Writer`] appends, on a connection of its own; [`Locked`] is the way out when others
 //!   are always faster.
 //! - [`wake`] says when to look again, [`mark`] remembers on disk how far a node has seen the log.
+//! - [`private`] runs a Postgres of its own for an authority that was given none.
 //! - [`Clock`] and [`Random`] are where all time and randomness of the program come from.
 //!
 //! Every table is in the schema `chancery`; every statement stands next to the one function that runs it.
@@ -24,6 +25,7 @@ pub mod mark;
 mod migrate;
 mod pages;
 pub mod personal;
+pub mod private;
 mod random;
 mod session;
 pub mod wake;
