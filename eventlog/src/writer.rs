@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
@@ -112,13 +113,28 @@ impl Writer {
 
     /// How far the log reaches now.
     pub async fn head(&mut self) -> Result<Head, Error> {
-        self.read(async |connection| pages::head(connection).await).await
+        let mut retry = self.first_try();
+        loop {
+            let mut connection = self.take().await?;
+            let result = timeout(self.statement_ceiling(), pages::head(&mut connection)).await;
+            if let Some(result) = self.finish(connection, result, &mut retry) {
+                return result;
+            }
+        }
     }
 
     /// As [`Log::lifecycle_from`](crate::Log::lifecycle_from), on the writer's own connection: it sees everything
     /// that made a condition fail.
     pub async fn lifecycle_from(&mut self, version: u64, limit: u32) -> Result<Vec<Commit>, Error> {
-        self.read(async move |connection| pages::lifecycle_from(connection, version, limit).await).await
+        let mut retry = self.first_try();
+        loop {
+            let mut connection = self.take().await?;
+            let reading = pages::lifecycle_from(&mut connection, version, limit);
+            let result = timeout(self.statement_ceiling(), reading).await;
+            if let Some(result) = self.finish(connection, result, &mut retry) {
+                return result;
+            }
+        }
     }
 
     /// Takes the head's row lock in a short transaction: the way out after lost races. See [`Locked`].
@@ -139,7 +155,18 @@ impl Writer {
             Attempt::Undone(error) => return Settled::Not(error.to_string()),
             Attempt::Unknown(reason) => return Settled::Not(reason),
         }
-        match self.read(async |connection| append::look_for(connection, draft).await).await {
+        let mut retry = self.first_try();
+        let looked = loop {
+            let mut connection = match self.take().await {
+                Ok(connection) => connection,
+                Err(error) => return Settled::Not(error.to_string()),
+            };
+            let result = timeout(self.statement_ceiling(), append::look_for(&mut connection, draft)).await;
+            if let Some(result) = self.finish(connection, result, &mut retry) {
+                break result;
+            }
+        };
+        match looked {
             Ok((Some(found), _)) => Settled::Answer(found.same_as(draft).map(Appended::Committed)),
             Ok((None, head)) if condition.failed_for_good(&head) => {
                 Settled::Answer(Ok(Appended::ConditionFailed))
@@ -177,26 +204,28 @@ impl Writer {
         }
     }
 
-    /// A read, once more on a new connection if the old one turns out to be dead.
-    async fn read<T>(
+    /// Whether a read may be tried once more: an old connection may turn out to be dead, a new one is not.
+    fn first_try(&self) -> Retry {
+        if self.connection.is_some() { Retry::Once } else { Retry::No }
+    }
+
+    /// The end of a read: its answer, or nothing if it should be tried again on a new connection.
+    fn finish<T>(
         &mut self,
-        statement: impl AsyncFn(&mut PgConnection) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut fresh = self.connection.is_none();
-        loop {
-            let mut connection = self.take().await?;
-            let result = match timeout(self.statement_ceiling(), statement(&mut connection)).await {
-                Ok(result) => result,
-                Err(_) => Err(Error::Unavailable { doing: "reading", reason: "no answer in time".into() }),
-            };
-            match result {
-                Err(Error::Unavailable { .. }) if !fresh => fresh = true,
-                Err(error @ Error::Unavailable { .. }) => return Err(error),
-                settled => {
-                    self.put_back(connection);
-                    return settled;
-                }
-            }
+        connection: PgConnection,
+        result: Result<Result<T, Error>, Elapsed>,
+        retry: &mut Retry,
+    ) -> Option<Result<T, Error>> {
+        let result = result.unwrap_or_else(|_| {
+            Err(Error::Unavailable { doing: "reading", reason: "the server did not answer in time".into() })
+        });
+        if !matches!(result, Err(Error::Unavailable { .. })) {
+            self.put_back(connection);
+            return Some(result);
+        }
+        match std::mem::replace(retry, Retry::No) {
+            Retry::Once => None,
+            Retry::No => Some(result),
         }
     }
 
@@ -217,6 +246,11 @@ impl Writer {
     pub(crate) fn put_back(&mut self, connection: PgConnection) {
         self.connection = Some(connection);
     }
+}
+
+enum Retry {
+    Once,
+    No,
 }
 
 enum Settled {
