@@ -22,11 +22,11 @@ pub(crate) enum Attempt {
     Unknown(String),
 }
 
-/// Updates the head if the condition holds and inserts what follows from it. One statement, so that it is one round
-/// trip, one flush, and nothing of it can happen alone.
+/// Updates the head if the condition holds and inserts what follows from it. One statement, so that it is one
+/// round trip, one flush, and nothing of it can happen alone.
 ///
-/// Both conditions are parameters that may be null: one text for all three, over a table of one row. The casts fix the
-/// parameters' types, which the server would otherwise infer from their neighbours.
+/// Both conditions are parameters that may be null: one text for all three, over a table of one row. The
+/// casts fix the parameters' types, which the server would otherwise infer from their neighbours.
 macro_rules! append_sql {
     ($more:literal) => {
         concat!(
@@ -47,9 +47,9 @@ macro_rules! append_sql {
 
 const APPEND: &str = append_sql!("");
 
-/// The same with personal and sealed rows, each inserted only if the head was updated. A commitment that is there
-/// already has the same value, or it would not be the same commitment; a sealed key that is there already is from
-/// an answer that has run out.
+/// The same with personal and sealed rows, each inserted only if the head was updated. A commitment that is
+/// there already has the same value, or it would not be the same commitment; a sealed key that is there
+/// already is from an answer that has run out.
 const APPEND_WITH: &str = append_sql!(
     ", personal AS (
          INSERT INTO chancery.personal (commitment, salt, kind, value)

@@ -232,7 +232,8 @@ async fn four_writers_leave_no_hole_and_lose_nothing() {
     let log = database().await.log().await;
     let writers: Vec<_> = (10..14).map(|seed| tokio::spawn(compete(log.clone(), seed, ROUNDS))).collect();
 
-    // A reader follows meanwhile: every page is checked, so a hole that opens even for a moment would be found.
+    // A reader follows meanwhile: every page is checked, so a hole that opens even for a moment would be
+    // found.
     let mut seen: HashMap<Uuid, u64> = HashMap::new();
     let mut next = 0;
     while seen.len() < 4 * ROUNDS as usize {

@@ -20,8 +20,8 @@ pub(crate) struct Cluster {
     watchdog: Mutex<Child>,
 }
 
-/// Starts the server, restarts it with a signal for each line on its standard input, and at the end of that, which
-/// comes however this process ends, stops it and removes its files.
+/// Starts the server, restarts it with a signal for each line on its standard input, and at the end of that,
+/// which comes however this process ends, stops it and removes its files.
 const WATCHDOG: &str = r#"
 trap '' INT
 start() { "$@" -D "$FOLDER/data" -k "$FOLDER" -c listen_addresses= -c fsync=off -c max_connections=200 \
@@ -143,7 +143,8 @@ impl Database {
     }
 }
 
-/// The server that all tests share. It lives in a static, which is never dropped: the watchdog notices the end.
+/// The server that all tests share. It lives in a static, which is never dropped: the watchdog notices the
+/// end.
 pub(crate) async fn shared() -> &'static Cluster {
     static SHARED: tokio::sync::OnceCell<Cluster> = tokio::sync::OnceCell::const_new();
     SHARED.get_or_init(Cluster::start).await
