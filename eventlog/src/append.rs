@@ -22,23 +22,24 @@ pub(crate) enum Attempt {
     Unknown(String),
 }
 
-/// Updates the head if the condition holds and inserts what follows from it. One statement, so that it is one round
-/// trip, one flush, and nothing of it can happen alone.
+/// Updates the head if the condition holds and inserts what follows from it. One statement, so that it is one
+/// round trip, one flush, and nothing of it can happen alone.
 ///
-/// Both conditions are parameters that may be null: one text for all three, over a table of one row.
+/// Both conditions are parameters that may be null: one text for all three, over a table of one row. The
+/// casts fix the parameters' types, which the server would otherwise infer from their neighbours.
 macro_rules! append_sql {
     ($more:literal) => {
         concat!(
             "WITH head AS (
                  UPDATE chancery.log_head
-                 SET size = size + $2, version = version + $3,
-                     last_lifecycle = CASE WHEN $3 > 0 THEN $1 ELSE last_lifecycle END
+                 SET size = size + $2::int8, version = version + $3::int8,
+                     last_lifecycle = CASE WHEN $3 > 0 THEN $1::uuid ELSE last_lifecycle END
                  WHERE ($5::uuid IS NULL OR last_lifecycle = $5) AND ($6::int8 IS NULL OR size = $6)
-                 RETURNING size - $2 AS first, version - $3 AS version
+                 RETURNING size - $2::int8 AS first, version - $3::int8 AS version
              )",
             $more,
             " INSERT INTO chancery.commits (first, version, committed_at, count, lifecycle, id, lines)
-              SELECT first, version, clock_timestamp(), $2, $3, $1, $4 FROM head
+              SELECT first, version, clock_timestamp(), $2, $3, $1, $4::text FROM head
               RETURNING first, version, (extract(epoch FROM committed_at) * 1000000)::int8"
         )
     };
@@ -46,9 +47,9 @@ macro_rules! append_sql {
 
 const APPEND: &str = append_sql!("");
 
-/// The same with personal and sealed rows, each inserted only if the head was updated. A commitment that is there
-/// already has the same value, or it would not be the same commitment; a sealed key that is there already is from
-/// an answer that has run out.
+/// The same with personal and sealed rows, each inserted only if the head was updated. A commitment that is
+/// there already has the same value, or it would not be the same commitment; a sealed key that is there
+/// already is from an answer that has run out.
 const APPEND_WITH: &str = append_sql!(
     ", personal AS (
          INSERT INTO chancery.personal (commitment, salt, kind, value)
@@ -86,8 +87,8 @@ pub(crate) async fn send(
     let plain = draft.personal.is_empty() && draft.sealed.is_empty();
     let mut query = sqlx::query(if plain { APPEND } else { APPEND_WITH })
         .bind(draft.id)
-        .bind(draft.count as i32)
-        .bind(draft.lifecycle as i32)
+        .bind(i64::from(draft.count))
+        .bind(i64::from(draft.lifecycle))
         .bind(&draft.lines)
         .bind(last_lifecycle)
         .bind(size);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// How much later than it was sent a time may have arrived when its sender does not say: what a quick statement takes.
+/// How much later than it was sent a time may have arrived when its sender does not say: what a quick
+/// statement takes.
 const USUAL_DELAY: i64 = 100_000;
 
 /// Tells the time, in microseconds since the Unix epoch. Cheap to clone; clones are the same clock.
@@ -29,7 +30,8 @@ enum Kind {
 }
 
 impl Clock {
-    /// A running clock, set to a time that the database has just told (of [`Log::head`](crate::Log::head), say).
+    /// A running clock, set to a time that the database has just told (of [`Log::head`](crate::Log::head),
+    /// say).
     pub fn new(database_time: i64) -> Clock {
         let origin = monotonic();
         let offset = AtomicI64::new(database_time);
@@ -63,8 +65,8 @@ impl Clock {
         self.observe_within(database_time, micros(sent), micros(self.monotonic()));
     }
 
-    /// The time was told at some moment between two: a clock that agrees with that is left alone, so that the delays
-    /// of the network do not shake it, and one that does not is moved by no more than it must.
+    /// The time was told at some moment between two: a clock that agrees with that is left alone, so that the
+    /// delays of the network do not shake it, and one that does not is moved by no more than it must.
     fn observe_within(&self, database_time: i64, sent: i64, arrived: i64) {
         if let Kind::Live { offset, .. } = &*self.0 {
             let earliest = database_time.saturating_sub(arrived);
@@ -74,8 +76,8 @@ impl Clock {
         }
     }
 
-    /// Time since the clock was made, for measuring how long something took or how old it is. Of a manual clock, what
-    /// it was advanced by.
+    /// Time since the clock was made, for measuring how long something took or how old it is. Of a manual
+    /// clock, what it was advanced by.
     pub fn monotonic(&self) -> Duration {
         match &*self.0 {
             Kind::Live { origin, .. } => origin.elapsed(),

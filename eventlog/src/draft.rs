@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use crate::{Error, Head, Personal, Place};
 
-/// A group commit that has not happened yet. Its id is chosen before it is sent and never used for other lines.
+/// A group commit that has not happened yet. Its id is chosen before it is sent and never used for other
+/// lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     /// The commit's id.
@@ -19,7 +20,8 @@ pub struct Draft {
     pub lifecycle: u32,
     /// The personal values whose commitments the lines carry. One that is stored already stays as it is.
     pub personal: Vec<Personal>,
-    /// Answers to keep sealed for a while. A key that is stored already gets the new box; no key twice in a draft.
+    /// Answers to keep sealed for a while. A key that is stored already gets the new box; no key twice in a
+    /// draft.
     pub sealed: Vec<Sealed>,
 }
 
@@ -56,8 +58,8 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// Whether the condition is false on a head that is at least as new as the one it was taken from: then it stays
-    /// false for ever, because a commit's id never comes back and the size only grows.
+    /// Whether the condition is false on a head that is at least as new as the one it was taken from: then it
+    /// stays false for ever, because a commit's id never comes back and the size only grows.
     pub(crate) fn failed_for_good(self, head: &Head) -> bool {
         match self {
             Condition::LastLifecycle(id) => head.last_lifecycle != id,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use uuid::Uuid;
 
-/// What can go wrong with the log. No message holds a credential, a line or a personal value: of the database's
-/// errors only the primary message and the SQLSTATE are kept, because the details quote rows.
+/// What can go wrong with the log. No message holds a credential, a line or a personal value: of the
+/// database's errors only the primary message and the SQLSTATE are kept, because the details quote rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,8 +18,8 @@ pub enum Error {
         /// What the database or the network said.
         reason: String,
     },
-    /// The commit may have happened. Keep calling [`Writer::resolve`](crate::Writer::resolve) with the same draft
-    /// and condition until it answers; never decide its batch anew before.
+    /// The commit may have happened. Keep calling [`Writer::resolve`](crate::Writer::resolve) with the same
+    /// draft and condition until it answers; never decide its batch anew before.
     #[error("it is not yet known whether commit {id} was appended: {reason}")]
     OutcomeUnknown {
         /// The commit's id.
@@ -35,7 +35,8 @@ pub enum Error {
     },
     /// The database does not contain what was once read from it or written to it.
     #[error(
-        "the database went backwards: {remembered}, but {found}; it was restored from a backup, failed over without its tail, or is another database"
+        "the database went backwards: {remembered}, but {found}; it was restored from a backup, failed over \
+         without its tail, or is another database"
     )]
     WentBackwards {
         /// What is remembered of it.
@@ -51,7 +52,8 @@ pub enum Error {
         /// What would be right.
         needed: String,
     },
-    /// The database refused a statement for good: a missing right, or a mistake in this program. Nothing was changed.
+    /// The database refused a statement for good: a missing right, or a mistake in this program. Nothing was
+    /// changed.
     #[error("the database refused ({doing}): {reason}")]
     Refused {
         /// What was attempted.
@@ -116,8 +118,8 @@ impl Error {
 /// Whether Postgres has said that the transaction of the failed statement is undone.
 ///
 /// Only a plain ERROR of a class that is raised before the commit record is written counts. A FATAL or PANIC
-/// message comes with the end of the connection and may have overtaken a commit (57P01, 57P02), and internal and
-/// I/O errors (XX, 58, 08, 40003) may come from behind it.
+/// message comes with the end of the connection and may have overtaken a commit (57P01, 57P02), and internal
+/// and I/O errors (XX, 58, 08, 40003) may come from behind it.
 pub(crate) fn certainly_undone(error: &sqlx::Error) -> bool {
     as_postgres(error).is_some_and(|database| {
         let code = database.code();

@@ -1,14 +1,14 @@
 //! The append-only log on Postgres: group commits of lines, appended on a condition, read by position.
 //!
-//! The invariant: **positions are zero-based, gapless and in the order of commit, a commit is in the log once or not
-//! at all, and nothing in it ever changes.** Whatever contradicts it when it is read is an [`Error::Corrupt`]; whatever
-//! is not known is an [`Error::OutcomeUnknown`]; neither is guessed at.
+//! The invariant: **positions are zero-based, gapless and in the order of commit, a commit is in the log once
+//! or not at all, and nothing in it ever changes.** Whatever contradicts it when it is read is an
+//! [`Error::Corrupt`]; whatever is not known is an [`Error::OutcomeUnknown`]; neither is guessed at.
 //!
-//! The log knows nothing of tokens. A line is text, and all that it knows of it is whether it is a *lifecycle* line,
-//! which the version counts.
+//! The log knows nothing of tokens. A line is text, and all that it knows of it is whether it is a
+//! *lifecycle* line, which the version counts.
 //!
-//! - [`Log`] reads, from a pool; [`Writer`] appends, on a connection of its own; [`Locked`] is the way out when others
-//!   are always faster.
+//! - [`Log`] reads, from a pool; [`Writer`] appends, on a connection of its own; [`Locked`] is the way out
+//!   when others are always faster.
 //! - [`wake`] says when to look again, [`mark`] remembers on disk how far a node has seen the log.
 //! - [`private`] runs a Postgres of its own for an authority that was given none.
 //! - [`Clock`] and [`Random`] are where all time and randomness of the program come from.

@@ -3,15 +3,17 @@
 use sqlx::Executor;
 use sqlx::postgres::PgConnection;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::append::{self, Attempt};
 use crate::draft::{Appended, Condition, Draft};
 use crate::{Commit, Error, Head, Writer, pages};
 
-/// The head's row lock, held in an open transaction: the log stands still until this is released, used or dropped.
+/// The head's row lock, held in an open transaction: the log stands still until this is released, used or
+/// dropped.
 ///
-/// Be quick: the server ends the transaction, and with it the lock, when it hears nothing for a second. Dropping it
-/// closes the connection, which has the same effect at once.
+/// Be quick: the server ends the transaction, and with it the lock, when it hears nothing for a second.
+/// Dropping it closes the connection, which has the same effect at once.
 #[derive(Debug)]
 pub struct Locked<'writer> {
     writer: &'writer mut Writer,
@@ -50,18 +52,30 @@ impl<'writer> Locked<'writer> {
 
     /// As [`Log::lifecycle_from`](crate::Log::lifecycle_from): what to catch up with before deciding.
     pub async fn lifecycle_from(&mut self, version: u64, limit: u32) -> Result<Vec<Commit>, Error> {
-        let reading = pages::lifecycle_from(&mut self.connection, version, limit);
+        let reading = pages::lifecycle_from(&mut self.connection, version, None, limit);
         timeout(self.writer.statement_ceiling(), reading).await.map_err(|_| silent())?
     }
 
-    /// Appends and commits. The answer is [`Appended::ConditionFailed`] only when the connection was lost at the
-    /// commit and another writer came first: then decide again, as after any lost race.
+    /// As [`Log::lifecycle_after`](crate::Log::lifecycle_after).
+    pub async fn lifecycle_after(
+        &mut self,
+        version: u64,
+        last: Uuid,
+        limit: u32,
+    ) -> Result<Vec<Commit>, Error> {
+        let reading = pages::lifecycle_from(&mut self.connection, version, Some(last), limit);
+        timeout(self.writer.statement_ceiling(), reading).await.map_err(|_| silent())?
+    }
+
+    /// Appends and commits. The answer is [`Appended::ConditionFailed`] only when the connection was lost at
+    /// the commit and another writer came first: then decide again, as after any lost race.
     pub async fn append(mut self, draft: &Draft) -> Result<Appended, Error> {
         draft.check()?;
         let ceiling = self.writer.statement_ceiling();
         let condition = Condition::Size(self.head.size);
         let sending = append::send(&mut self.connection, draft, condition);
-        // Nothing has been committed as long as COMMIT has not been sent: every error up to here is a plain failure.
+        // Nothing has been committed as long as COMMIT has not been sent: every error up to here is a plain
+        // failure.
         let place = match timeout(ceiling, sending).await.map_err(|_| silent())? {
             Ok(Some(place)) => place,
             Ok(None) => return Err(Error::corrupt("the head moved while it was locked")),
@@ -75,7 +89,9 @@ impl<'writer> Locked<'writer> {
                 };
             }
         };
+        self.writer.doubt(Some(draft.id));
         if let Ok(Ok(_)) = timeout(ceiling, self.connection.execute("COMMIT")).await {
+            self.writer.doubt(None);
             self.writer.put_back(self.connection);
             return Ok(Appended::Committed(place));
         }

@@ -4,7 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::session::{self, Purpose};
@@ -138,8 +142,9 @@ impl Log {
     }
 
     /// Runs another crate's migrations under the same lock as the log's, as the user of the URL, in one
-    /// transaction. Their list is kept in `<schema>.migrations`; the schema is created if it is missing. They may
-    /// grant rights to [`RUNTIME_ROLE`](crate::RUNTIME_ROLE) only where that role exists.
+    /// transaction. Their list is kept in `<schema>.migrations`; the schema is created if it is missing. They
+    /// name every schema, because the search path is empty, and grant rights to
+    /// [`RUNTIME_ROLE`](crate::RUNTIME_ROLE) only where that role exists. Run [`Log::migrate`] first.
     pub async fn migrate_more(
         &self,
         migrations: sqlx::migrate::Migrator,
@@ -161,29 +166,59 @@ impl Log {
 
     /// How far the log reaches now.
     pub async fn head(&self) -> Result<Head, Error> {
-        pages::head(&mut *self.acquire().await?).await
+        let mut connection = self.acquire().await?;
+        let result = timeout(self.read_ceiling(), pages::head(&mut connection)).await;
+        finish(connection, result)
     }
 
     /// The commits that hold lifecycle lines, from a version on, in order: at most `limit` of them and about
     /// 8 MiB, never none while there is one. The page is complete and contiguous or an [`Error::Corrupt`].
     pub async fn lifecycle_from(&self, version: u64, limit: u32) -> Result<Vec<Commit>, Error> {
-        pages::lifecycle_from(&mut *self.acquire().await?, version, limit).await
+        let mut connection = self.acquire().await?;
+        let reading = pages::lifecycle_from(&mut connection, version, None, limit);
+        let result = timeout(self.read_ceiling(), reading).await;
+        finish(connection, result)
+    }
+
+    /// The same for a follower who remembers the last lifecycle commit before that version (nil at the
+    /// start): [`Error::WentBackwards`] if another one stands there now.
+    pub async fn lifecycle_after(&self, version: u64, last: Uuid, limit: u32) -> Result<Vec<Commit>, Error> {
+        let mut connection = self.acquire().await?;
+        let reading = pages::lifecycle_from(&mut connection, version, Some(last), limit);
+        let result = timeout(self.read_ceiling(), reading).await;
+        finish(connection, result)
     }
 
     /// Every commit in order, beginning with the one that holds `position`: at most `limit` of them and about
     /// 8 MiB, never none while there is one. The page is complete and contiguous or an [`Error::Corrupt`].
     pub async fn commits_from(&self, position: u64, limit: u32) -> Result<Vec<Commit>, Error> {
-        pages::commits_from(&mut *self.acquire().await?, position, limit).await
+        let mut connection = self.acquire().await?;
+        let reading = pages::commits_from(&mut connection, position, None, limit);
+        let result = timeout(self.read_ceiling(), reading).await;
+        finish(connection, result)
+    }
+
+    /// The same for a follower who remembers the commit that ends at `size` (nil at the start):
+    /// [`Error::WentBackwards`] if another one stands there now.
+    pub async fn commits_after(&self, size: u64, last: Uuid, limit: u32) -> Result<Vec<Commit>, Error> {
+        let mut connection = self.acquire().await?;
+        let reading = pages::commits_from(&mut connection, size, Some(last), limit);
+        let result = timeout(self.read_ceiling(), reading).await;
+        finish(connection, result)
     }
 
     /// Where the commit with this id stands.
     pub async fn find_commit(&self, id: Uuid) -> Result<Option<Place>, Error> {
-        pages::find_commit(&mut *self.acquire().await?, id).await
+        let mut connection = self.acquire().await?;
+        let result = timeout(self.read_ceiling(), pages::find_commit(&mut connection, id)).await;
+        finish(connection, result)
     }
 
     /// The commit that ends exactly at `size`.
     pub async fn commit_before(&self, size: u64) -> Result<Option<Commit>, Error> {
-        pages::commit_before(&mut *self.acquire().await?, size).await
+        let mut connection = self.acquire().await?;
+        let result = timeout(self.read_ceiling(), pages::commit_before(&mut connection, size)).await;
+        finish(connection, result)
     }
 
     /// A checked connection as the user of the URL, outside the pool: for migrations and repairs.
@@ -196,9 +231,25 @@ impl Log {
         reading_pool(&self.options, self.settings, 1)
     }
 
-    pub(crate) async fn acquire(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, Error> {
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
         self.pool.acquire().await.map_err(|error| Error::from_sqlx("taking a connection", &error))
     }
+
+    /// The client's own limit, for a server or network that falls silent: a little more than the server's.
+    fn read_ceiling(&self) -> Duration {
+        self.settings.read_timeout + Duration::from_secs(1)
+    }
+}
+
+/// The end of a read. A connection that fell silent must not go back to the pool.
+fn finish<T>(
+    mut connection: PoolConnection<Postgres>,
+    result: Result<Result<T, Error>, Elapsed>,
+) -> Result<T, Error> {
+    result.unwrap_or_else(|_| {
+        connection.close_on_drop();
+        Err(Error::Unavailable { doing: "reading", reason: "the server did not answer in time".into() })
+    })
 }
 
 /// The options hold a password, and their own `Debug` prints it.

@@ -1,4 +1,5 @@
-//! A node's mark: how far it has seen the log, on its own disk, so that it notices a database that went backwards.
+//! A node's mark: how far it has seen the log, on its own disk, so that it notices a database that went
+//! backwards.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::pages::to_db;
@@ -45,13 +46,15 @@ impl Mark {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(&path, &error)),
         };
-        // A mark is written whole or not at all, so one that cannot be read was damaged: it must not count as none.
+        // A mark is written whole or not at all, so one that cannot be read was damaged: it must not count as
+        // none.
         serde_json::from_str(&text)
             .map(Some)
             .map_err(|error| Error::File { path, reason: format!("not a mark: {error}") })
     }
 
-    /// Writes the mark so that a crash leaves either the old one or this one. Blocks for two flushes of the disk.
+    /// Writes the mark so that a crash leaves either the old one or this one. Blocks for two flushes of the
+    /// disk.
     pub fn store(&self, folder: &Path) -> Result<(), Error> {
         let path = folder.join(FILE);
         self.replace(folder, &path).map_err(|error| failed(&path, &error))
@@ -68,8 +71,8 @@ impl Mark {
     }
 }
 
-/// Refuses a database that does not contain what the mark remembers: the commit with that id, ending exactly there.
-/// What came after the mark may be anything.
+/// Refuses a database that does not contain what the mark remembers: the commit with that id, ending exactly
+/// there. What came after the mark may be anything.
 pub async fn check(mark: &Mark, log: &Log) -> Result<(), Error> {
     const DOING: &str = "comparing with the node's mark";
     if mark.size == 0 {
@@ -134,7 +137,8 @@ impl Marker {
     }
 }
 
-/// A disk that fails is said once and tried again: a node without a fresh mark still serves, it only notices less.
+/// A disk that fails is said once and tried again: a node without a fresh mark still serves, it only notices
+/// less.
 async fn keep(folder: PathBuf, mut latest: watch::Receiver<Option<Mark>>) -> Result<(), Error> {
     let mut failing = false;
     loop {
@@ -156,13 +160,10 @@ async fn keep(folder: PathBuf, mut latest: watch::Receiver<Option<Mark>>) -> Res
         if last {
             return Ok(());
         }
-        // Woken early by the end, because a shutdown should not wait for the period.
-        let ending = async {
-            while latest.has_changed().is_ok() {
-                sleep(PERIOD / 20).await;
-            }
-        };
-        let _ = tokio::time::timeout(PERIOD, ending).await;
+        // Cut short by the end, because a shutdown should not wait for the period. On a clone, so that a mark
+        // that comes meanwhile still counts as new.
+        let mut ending = latest.clone();
+        let _ = timeout(PERIOD, ending.wait_for(|_| false)).await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection, Executor};
+use sqlx::{AssertSqlSafe, Connection};
 
 use crate::error::{describe, sqlstate};
 use crate::{Error, Log, session};
@@ -38,9 +38,9 @@ pub(crate) async fn more(log: &Log, migrations: Migrator, schema: &'static str) 
     result
 }
 
-/// All in one transaction that holds a table's lock: a second node waits, and then finds nothing to do; a node that
-/// dies half-way leaves nothing behind. Inside it, sqlx's own transactions are savepoints; its locking, which is an
-/// advisory lock, is switched off.
+/// All in one transaction that holds a table's lock: a second node waits, and then finds nothing to do; a
+/// node that dies half-way leaves nothing behind. Inside it, sqlx's own transactions are savepoints; its
+/// locking, which is an advisory lock, is switched off.
 async fn run(
     connection: &mut PgConnection,
     mut migrations: Migrator,
@@ -49,26 +49,28 @@ async fn run(
 ) -> Result<(), Error> {
     migrations.set_locking(false);
     migrations.dangerous_set_table_name(format!("{schema}.migrations"));
-    let complete = !grant || missing_rights(connection).await.is_ok_and(|missing| missing.is_empty());
-    if complete && nothing_to_do(connection, &migrations, schema).await? {
+    if nothing_to_do(connection, &migrations, schema).await?
+        && (!grant || missing_rights(connection).await.map_err(failed)?.is_empty())
+    {
         return Ok(());
     }
     create_lock(connection).await?;
     create_schema(connection, schema).await?;
     let mut transaction = connection.begin().await.map_err(failed)?;
-    transaction
-        .execute("LOCK TABLE chancery.migration_lock IN ACCESS EXCLUSIVE MODE")
+    sqlx::query("LOCK TABLE chancery.migration_lock IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *transaction)
         .await
         .map_err(failed)?;
-    migrations.run(&mut *transaction).await.map_err(migration_failed)?;
+    // Hidden from sqlx's documentation, but `run` makes a future that is not Send.
+    migrations.run_direct(None, &mut *transaction, false).await.map_err(migration_failed)?;
     if grant {
         grant_rights(&mut transaction).await.map_err(failed)?;
     }
     transaction.commit().await.map_err(failed)
 }
 
-/// Whether the database is as these migrations leave it. Then no right to change it is needed: the tables may have
-/// been made by somebody else. A list that differs is left for sqlx to judge.
+/// Whether the database is as these migrations leave it. Then no right to change it is needed: the tables may
+/// have been made by somebody else. A list that differs is left for sqlx to judge.
 async fn nothing_to_do(
     connection: &mut PgConnection,
     migrations: &Migrator,
@@ -117,7 +119,7 @@ async fn create_schema(connection: &mut PgConnection, schema: &str) -> Result<()
 async fn again_if_raced(connection: &mut PgConnection, statement: String) -> Result<(), Error> {
     let mut pause = Duration::from_millis(10);
     loop {
-        match connection.execute(AssertSqlSafe(statement.clone())).await {
+        match sqlx::query(AssertSqlSafe(statement.clone())).execute(&mut *connection).await {
             Ok(_) => return Ok(()),
             Err(error) if raced(&error) && pause < Duration::from_secs(2) => tokio::time::sleep(pause).await,
             Err(error) => return Err(failed(error)),
@@ -126,8 +128,8 @@ async fn again_if_raced(connection: &mut PgConnection, statement: String) -> Res
     }
 }
 
-/// Unique violation, duplicate object, duplicate schema, duplicate table, or "tuple concurrently updated", which
-/// Postgres reports as an internal error.
+/// Unique violation, duplicate object, duplicate schema, duplicate table, or "tuple concurrently updated",
+/// which Postgres reports as an internal error.
 fn raced(error: &sqlx::Error) -> bool {
     match sqlstate(error) {
         Some("23505" | "42710" | "42P06" | "42P07") => true,
@@ -136,8 +138,9 @@ fn raced(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Creates the runtime role and makes the current user a member, if it may. Roles are the cluster's, and nodes of
-/// other databases may be doing the same: each step looks before it changes anything, and looks again after a race.
+/// Creates the runtime role and makes the current user a member, if it may. Roles are the cluster's, and
+/// nodes of other databases may be doing the same: each step looks before it changes anything, and looks
+/// again after a race.
 async fn ensure_role(connection: &mut PgConnection) -> Result<bool, Error> {
     for _ in 0..10 {
         let (exists, member) = role_state(connection).await.map_err(failed)?;
@@ -146,7 +149,7 @@ async fn ensure_role(connection: &mut PgConnection) -> Result<bool, Error> {
             (true, false) => "GRANT chancery_runtime TO CURRENT_USER",
             (false, _) => "CREATE ROLE chancery_runtime NOLOGIN",
         };
-        match connection.execute(statement).await {
+        match sqlx::query(statement).execute(&mut *connection).await {
             Ok(_) => {}
             Err(error) if raced(&error) => tokio::time::sleep(Duration::from_millis(20)).await,
             Err(error) => {
@@ -177,7 +180,7 @@ async fn role_state(connection: &mut PgConnection) -> Result<(bool, bool), sqlx:
 /// Grants what is missing, and writes nothing when nothing is.
 async fn grant_rights(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     for grant in missing_rights(connection).await? {
-        connection.execute(AssertSqlSafe(grant)).await?;
+        sqlx::query(AssertSqlSafe(grant)).execute(&mut *connection).await?;
     }
     Ok(())
 }

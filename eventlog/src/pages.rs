@@ -1,5 +1,6 @@
-//! The statements that read the log, on whichever connection. Each is one short statement and one snapshot, which
-//! holds the head as well: so a page can be checked against where the log ends, and a missing tail is seen.
+//! The statements that read the log, on whichever connection. Each is one short statement and one snapshot,
+//! which holds the head as well: so a page can be checked against where the log ends, and a missing tail is
+//! seen.
 
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -24,12 +25,15 @@ pub(crate) async fn head(connection: &mut PgConnection) -> Result<Head, Error> {
 pub(crate) async fn lifecycle_from(
     connection: &mut PgConnection,
     version: u64,
+    last: Option<Uuid>,
     limit: u32,
 ) -> Result<Vec<Commit>, Error> {
     const DOING: &str = "reading lifecycle commits";
     let rows = sqlx::query(
         "SELECT head.size, head.version, page.first, page.id, page.count, page.version, page.lifecycle,
-                (extract(epoch FROM page.committed_at) * 1000000)::int8, page.lines
+                (extract(epoch FROM page.committed_at) * 1000000)::int8, page.lines,
+                (SELECT id FROM chancery.commits
+                 WHERE lifecycle > 0 AND version < $1 ORDER BY version DESC LIMIT 1)
          FROM chancery.log_head AS head
          LEFT JOIN (
              SELECT candidate.*, sum(octet_length(lines)) OVER (ORDER BY version) - octet_length(lines) AS before
@@ -53,6 +57,7 @@ pub(crate) async fn lifecycle_from(
             found: format!("its head stands at version {}", page.version),
         });
     }
+    page.check_last(last, || format!("version {version}"))?;
     let mut next = version;
     for commit in &page.commits {
         check_lines(commit)?;
@@ -71,12 +76,14 @@ pub(crate) async fn lifecycle_from(
 pub(crate) async fn commits_from(
     connection: &mut PgConnection,
     position: u64,
+    last: Option<Uuid>,
     limit: u32,
 ) -> Result<Vec<Commit>, Error> {
     const DOING: &str = "reading commits";
     let rows = sqlx::query(
         "SELECT head.size, head.version, page.first, page.id, page.count, page.version, page.lifecycle,
-                (extract(epoch FROM page.committed_at) * 1000000)::int8, page.lines
+                (extract(epoch FROM page.committed_at) * 1000000)::int8, page.lines,
+                (SELECT id FROM chancery.commits WHERE first < $1 ORDER BY first DESC LIMIT 1)
          FROM chancery.log_head AS head
          LEFT JOIN (
              SELECT candidate.*, sum(octet_length(lines)) OVER (ORDER BY first) - octet_length(lines) AS before
@@ -103,6 +110,7 @@ pub(crate) async fn commits_from(
             found: format!("its head stands at size {}", page.size),
         });
     }
+    page.check_last(last, || format!("size {position}"))?;
     // The first commit may begin before the position, as it holds it; it must not begin after it.
     let mut next = page.commits.first().map_or(position, |commit| commit.first.min(position));
     let mut version = page.commits.first().map_or(page.version, |commit| commit.version);
@@ -171,6 +179,8 @@ pub(crate) async fn commit_before(connection: &mut PgConnection, size: u64) -> R
 struct Page {
     size: u64,
     version: u64,
+    /// The commit before the page; nil at the start.
+    before: Uuid,
     commits: Vec<Commit>,
 }
 
@@ -179,8 +189,21 @@ impl Page {
     fn read(rows: &[PgRow]) -> Result<Page, sqlx::Error> {
         let head = rows.first().ok_or(sqlx::Error::RowNotFound)?;
         let (size, version) = (unsigned(head, 0)?, unsigned(head, 1)?);
+        let before = head.try_get::<Option<Uuid>, _>(9)?.unwrap_or_default();
         let commits = rows.iter().filter_map(|row| commit_of(row).transpose()).collect::<Result<_, _>>()?;
-        Ok(Page { size, version, commits })
+        Ok(Page { size, version, before, commits })
+    }
+
+    /// The reader's last commit must still be the one before the page: another one in its place would mean
+    /// that what the reader holds is not a prefix of this log.
+    fn check_last(&self, last: Option<Uuid>, at: impl Fn() -> String) -> Result<(), Error> {
+        match last {
+            Some(last) if last != self.before => Err(Error::WentBackwards {
+                remembered: format!("{} was reached with commit {last}", at()),
+                found: format!("commit {} stands there", self.before),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// A page that nothing cut short ends where the head says the log ends.

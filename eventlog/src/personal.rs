@@ -1,9 +1,11 @@
-//! Personal values, which never stand in a line: the line carries a commitment, the value stands beside the log.
+//! Personal values, which never stand in a line: the line carries a commitment, the value stands beside the
+//! log.
 //!
-//! The commitment is `SHA-256(salt ‖ kind ‖ 0x00 ‖ value)`: 16 bytes of salt, the kind's name in ASCII, a zero byte,
-//! the value in UTF-8. In a line it is base64url without padding (RFC 4648, section 5), 43 characters. Whoever has
-//! the row can check it: `printf '%s' "$salt_hex" | xxd -r -p; printf 'email\0ada@example.org'`, through `sha256sum`.
-//! Whoever has only the line learns nothing, because the salt is erased with the value.
+//! The commitment is `SHA-256(salt ‖ kind ‖ 0x00 ‖ value)`: 16 bytes of salt, the kind's name in ASCII, a
+//! zero byte, the value in UTF-8. In a line it is base64url without padding (RFC 4648, section 5), 43
+//! characters. Whoever has the row can check it: `printf '%s' "$salt_hex" | xxd -r -p; printf
+//! 'email\0ada@example.org'`, through `sha256sum`. Whoever has only the line learns nothing, because the salt
+//! is erased with the value.
 
 use std::fmt;
 

@@ -8,8 +8,8 @@ use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-/// Makes random bytes: the operating system's, or, for tests, a sequence that a seed fixes. Cheap to clone; clones
-/// of a seeded one go on with the same sequence.
+/// Makes random bytes: the operating system's, or, for tests, a sequence that a seed fixes. Cheap to clone;
+/// clones of a seeded one go on with the same sequence.
 #[derive(Clone)]
 pub struct Random(Kind);
 
@@ -20,18 +20,20 @@ enum Kind {
 }
 
 impl Random {
-    /// The operating system's generator, asked anew each time: nothing is kept that a core dump or a fork could give
-    /// away.
+    /// The operating system's generator, asked anew each time: nothing is kept that a core dump or a fork
+    /// could give away.
     pub fn system() -> Random {
         Random(Kind::System)
     }
 
-    /// A sequence that depends on the seed alone, in every version of this program: for tests, never for secrets.
+    /// A sequence that depends on the seed alone, in every version of this program: for tests, never for
+    /// secrets.
     pub fn seeded(seed: u64) -> Random {
         Random(Kind::Seeded(Arc::new(Mutex::new(Sequence { seed, block: 0, left: Vec::new() }))))
     }
 
-    /// Fills `bytes`. Panics if the operating system has no randomness to give, as no secret may be made then.
+    /// Fills `bytes`. Panics if the operating system has no randomness to give, as no secret may be made
+    /// then.
     pub fn fill(&self, bytes: &mut [u8]) {
         match &self.0 {
             Kind::System => SysRng
@@ -50,8 +52,8 @@ impl Random {
         bytes
     }
 
-    /// A version 7 UUID (RFC 9562, section 5.7) of a time in microseconds since the Unix epoch: its 48 bits of
-    /// milliseconds, and all 74 other bits random, so that none can be guessed from another.
+    /// A version 7 UUID (RFC 9562, section 5.7) of a time in microseconds since the Unix epoch: its 48 bits
+    /// of milliseconds, and all 74 other bits random, so that none can be guessed from another.
     pub fn uuid_v7(&self, at_micros: i64) -> Uuid {
         let millis = at_micros.max(0).unsigned_abs() / 1_000;
         Builder::from_unix_timestamp_millis(millis, &self.bytes()).into_uuid()
@@ -68,8 +70,8 @@ impl fmt::Debug for Random {
     }
 }
 
-/// SHA-256 over seed and counter. Written out rather than taken from a library whose sequence may change with its
-/// version, because snapshots of tests hold what comes of it.
+/// SHA-256 over seed and counter. Written out rather than taken from a library whose sequence may change with
+/// its version, because snapshots of tests hold what comes of it.
 struct Sequence {
     seed: u64,
     block: u64,

@@ -1,4 +1,5 @@
-//! What every connection sets, and checks, before it may touch the log: the settings that correctness rests on.
+//! What every connection sets, and checks, before it may touch the log: the settings that correctness rests
+//! on.
 
 use std::time::Duration;
 
@@ -79,7 +80,8 @@ pub(crate) async fn ping(listener: &mut sqlx::postgres::PgListener) -> Result<()
 
 /// One statement for all settings. `set_config` rather than startup options, which connection poolers refuse.
 ///
-/// The keepalives let the server notice a vanished client, and so free the head's row lock, within 15 seconds.
+/// The keepalives let the server notice a vanished client, and so free the head's row lock, within 15
+/// seconds.
 async fn configure(
     connection: &mut PgConnection,
     settings: &Settings,
@@ -127,16 +129,16 @@ fn unsupported_server(error: &sqlx::Error) -> Error {
     }
 }
 
-/// Checks what was set and what cannot be set. Answers whether the runtime role can be taken in this database.
+/// Checks what was set and what cannot be set. Answers whether the runtime role can be taken in this
+/// database.
 ///
-/// The role is the cluster's, the rights are the database's: both must be there. A superuser is a member of every
-/// role. From Postgres 16 on, membership alone does not permit SET ROLE, and the privilege is called SET.
+/// The role is the cluster's, the rights are the database's: both must be there. Looked up in the catalogue
+/// by name, because resolving `chancery.commits` fails for a user who may not look into the schema before
+/// taking the role. A superuser is a member of every role. From Postgres 16 on, membership alone does not
+/// permit SET ROLE, and the privilege is called SET.
 async fn check(connection: &mut PgConnection) -> Result<bool, Error> {
     let row = sqlx::query(
-        "WITH role AS (
-             SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'chancery_runtime'
-         )
-         SELECT current_setting('server_version_num')::int4,
+        "SELECT current_setting('server_version_num')::int4,
                 pg_is_in_recovery(),
                 current_setting('server_encoding'),
                 current_setting('client_encoding'),
@@ -145,9 +147,13 @@ async fn check(connection: &mut PgConnection) -> Result<bool, Error> {
                 coalesce((
                     SELECT pg_has_role(role.oid, CASE WHEN current_setting('server_version_num')::int4 >= 160000
                                                       THEN 'SET' ELSE 'MEMBER' END)
-                       AND has_schema_privilege(role.oid, 'chancery', 'USAGE')
-                       AND has_table_privilege(role.oid, 'chancery.commits', 'INSERT')
-                    FROM role WHERE to_regclass('chancery.commits') IS NOT NULL
+                       AND has_schema_privilege(role.oid, schema.oid, 'USAGE')
+                       AND has_table_privilege(role.oid, commits.oid, 'INSERT')
+                    FROM pg_catalog.pg_roles AS role,
+                         pg_catalog.pg_namespace AS schema,
+                         pg_catalog.pg_class AS commits
+                    WHERE role.rolname = 'chancery_runtime' AND schema.nspname = 'chancery'
+                      AND commits.relnamespace = schema.oid AND commits.relname = 'commits'
                 ), false)",
     )
     .persistent(false)

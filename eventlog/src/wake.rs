@@ -1,5 +1,5 @@
-//! Waking the tailers. A wake-up only says "look again": tailing is polling by position, and a node works the same,
-//! a little later, when no notification ever arrives.
+//! Waking the tailers. A wake-up only says "look again": tailing is polling by position, and a node works the
+//! same, a little later, when no notification ever arrives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,8 @@ struct Sending {
 }
 
 impl Waker {
-    /// Starts a task that notifies on a connection of the pool, never on the writer's. Call it inside a runtime.
+    /// Starts a task that notifies on a connection of the pool, never on the writer's. Call it inside a
+    /// runtime.
     pub fn start(log: &Log) -> Waker {
         let due = Arc::new(Notify::new());
         let task = tokio::spawn(send(log.pool().clone(), Arc::clone(&due)));
@@ -87,13 +88,13 @@ impl Drop for Listening {
 /// Starts listening, on a connection of its own beside the pool. Call it inside a runtime.
 pub fn listen(log: &Log, poll: Duration) -> Wakes {
     let (sender, heard) = watch::channel(0);
-    let task = tokio::spawn(hear(log.pool_of_one(), sender));
+    let task = tokio::spawn(hear(log.clone(), sender));
     Wakes { heard, poll, _task: Arc::new(Listening(task)) }
 }
 
 impl Wakes {
-    /// Returns when the log may have grown: after a notification, a lost connection, or the poll interval. Says so at
-    /// once if a notification came since the last call. Can be cancelled without losing one.
+    /// Returns when the log may have grown: after a notification, a lost connection, or the poll interval.
+    /// Says so at once if a notification came since the last call. Can be cancelled without losing one.
     pub async fn next(&mut self) {
         // It makes no difference to the caller which it was, nor whether the listening task is alive.
         if let Ok(Err(_)) = timeout(self.poll, self.heard.changed()).await {
@@ -107,10 +108,11 @@ impl Wakes {
     }
 }
 
-async fn hear(pool: PgPool, heard: watch::Sender<u64>) {
+/// Each listener has a pool of its own, because one that is given up may hold its connection for a while.
+async fn hear(log: Log, heard: watch::Sender<u64>) {
     let mut pause = Duration::from_millis(50);
     loop {
-        match PgListener::connect_with(&pool).await {
+        match PgListener::connect_with(&log.pool_of_one()).await {
             Ok(mut listener) => {
                 pause = Duration::from_millis(50);
                 let error = hear_on(&mut listener, &heard).await;
@@ -123,8 +125,8 @@ async fn hear(pool: PgPool, heard: watch::Sender<u64>) {
     }
 }
 
-/// Listens until the connection fails. Notifications are lost while there is none, so its beginning and its end are
-/// wake-ups themselves.
+/// Listens until the connection fails. Notifications are lost while there is none, so its beginning and its
+/// end are wake-ups themselves.
 async fn hear_on(listener: &mut PgListener, heard: &watch::Sender<u64>) -> sqlx::Error {
     let wake = || heard.send_modify(|count| *count = count.wrapping_add(1));
     listener.eager_reconnect(false);
