@@ -12,8 +12,8 @@ use domain::query::Read;
 use domain::secret::SecretHash;
 use domain::state::State;
 use domain::time::Timestamp;
-use prometheus_client::registry::Registry;
 use projections::{Answered, Call, Node, Work};
+use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
@@ -32,7 +32,8 @@ impl AdminToken {
 
     /// From its text; none when that is too short, or holds white space or control characters.
     pub fn new(text: &str) -> Option<Self> {
-        let fits = text.chars().count() >= Self::LEAST && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        let fits =
+            text.chars().count() >= Self::LEAST && !text.chars().any(|c| c.is_whitespace() || c.is_control());
         fits.then(|| Self(SecretHash::of(text)))
     }
 
@@ -83,7 +84,10 @@ impl App {
         if self.0.admin.is_some_and(|admin| admin.is(&hash)) {
             return Credential::AdminToken;
         }
-        Credential::Secret { hash, malformed: domain::secret::shape(text) == domain::secret::Shape::Malformed }
+        Credential::Secret {
+            hash,
+            malformed: domain::secret::shape(text) == domain::secret::Shape::Malformed,
+        }
     }
 
     /// Now, by the authority's clock.

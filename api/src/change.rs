@@ -26,10 +26,7 @@ impl FromRequestParts<App> for Conditions {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        Ok(Self {
-            expected_revision: if_match(&parts.headers)?,
-            key: idempotency_key(&parts.headers)?,
-        })
+        Ok(Self { expected_revision: if_match(&parts.headers)?, key: idempotency_key(&parts.headers)? })
     }
 }
 
@@ -80,7 +77,11 @@ impl App {
         let seals = matches!(command, Command::Mint(_) | Command::Narrow(_) | Command::Rotate(_));
         let seal = conditions.key.as_deref().filter(|_| seals).map(|key| session.seal_key(key));
         let repeat = conditions.key.map(|key| Repeat {
-            route: std::iter::once(operation).chain(path.iter().copied()).collect::<Vec<_>>().join("/").into(),
+            route: std::iter::once(operation)
+                .chain(path.iter().copied())
+                .collect::<Vec<_>>()
+                .join("/")
+                .into(),
             key,
             body: serde_json::to_vec(body).expect("a request body can be written again").into(),
         });

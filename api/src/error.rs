@@ -55,7 +55,9 @@ fn rejected(rejection: &Rejection) -> Problem {
             Problem::new(codes::ESCALATION).detail(detail).missing(missing.iter().map(String::as_str))
         }
         Rejection::NotFound { .. } => Problem::new(codes::NOT_FOUND).detail(detail),
-        Rejection::NameTaken { .. } => Problem::new(codes::NAME_TAKEN).detail(detail).field("name", rejection.to_string()),
+        Rejection::NameTaken { .. } => {
+            Problem::new(codes::NAME_TAKEN).detail(detail).field("name", rejection.to_string())
+        }
         Rejection::Invalid { field, value, expected } => Problem::new(codes::INVALID_VALUE)
             .detail(detail)
             .field(*field, format!("`{value}` is not {expected}")),

@@ -40,9 +40,8 @@ impl utoipa::Modify for Security {
 
 /// All routes that the document describes, and the document.
 pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
-    let batch = OpenApiRouter::new()
-        .routes(routes!(verify::batch::batch))
-        .layer(DefaultBodyLimit::max(BATCH_LIMIT));
+    let batch =
+        OpenApiRouter::new().routes(routes!(verify::batch::batch)).layer(DefaultBodyLimit::max(BATCH_LIMIT));
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(verify::verify::verify))
         .merge(batch)

@@ -31,7 +31,8 @@ pub(crate) async fn show(
     Query(query): Query<AtLeast>,
 ) -> Result<Answer<wire::Instance>, Problem> {
     let look = |state: &_, _: &_| super::view(state);
-    let (instance, position) = app.read(session, "instance.show", Read::Instance, query.at_least, look).await?;
+    let (instance, position) =
+        app.read(session, "instance.show", Read::Instance, query.at_least, look).await?;
     let revision = instance.revision;
     Ok(Answer::ok(instance, position).revision(revision))
 }

@@ -29,7 +29,8 @@ pub(crate) async fn rename(
     Json(body): Json<wire::Rename>,
 ) -> Result<Answer<wire::Organization>, Problem> {
     let change = NamingChange { name: body.name.clone(), display_name: body.display_name.clone() };
-    let command = Command::RenameOrganization(RenameOrganization { organization: organization.clone(), change });
+    let command =
+        Command::RenameOrganization(RenameOrganization { organization: organization.clone(), change });
     let path = [organization.as_str()];
     let done = app.change(&session, "organizations.rename", &path, &body, conditions, command).await?;
     let organization = super::changed(&app, &done)?;

@@ -40,7 +40,11 @@ impl Collector for NodeCollector {
         }
         let (tokens, version) = self.0.read(|state| (state.tokens().len() as u64, state.version()));
         let gauges = [
-            ("uses_unrecorded", "Bounded uses that are answered and not yet on the log", stats.unrecorded.load(Relaxed)),
+            (
+                "uses_unrecorded",
+                "Bounded uses that are answered and not yet on the log",
+                stats.unrecorded.load(Relaxed),
+            ),
             ("log_position", "The size of the log that the live state stands for", self.0.position()),
             ("log_version", "Lifecycle events that are folded", version),
             ("tokens", "Tokens in the live index, ended ones included", tokens),
@@ -51,7 +55,12 @@ impl Collector for NodeCollector {
         }
         let staleness = ConstGauge::new(self.0.staleness().as_secs_f64());
         let help = "Seconds since the last successful look at the log's head began";
-        staleness.encode(encoder.encode_descriptor("log_staleness_seconds", help, None, staleness.metric_type())?)
+        staleness.encode(encoder.encode_descriptor(
+            "log_staleness_seconds",
+            help,
+            None,
+            staleness.metric_type(),
+        )?)
     }
 }
 

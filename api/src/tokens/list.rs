@@ -147,7 +147,13 @@ fn read_order(text: &str) -> Result<Order, Problem> {
         "created" => SortKey::Created,
         "name" => SortKey::Name,
         "expires" => SortKey::Expires,
-        _ => return Err(invalid("sort", text, "`created`, `name` or `expires`, or one of them with - in front")),
+        _ => {
+            return Err(invalid(
+                "sort",
+                text,
+                "`created`, `name` or `expires`, or one of them with - in front",
+            ));
+        }
     };
     Ok(Order { key, descending })
 }

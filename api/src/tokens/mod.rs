@@ -51,7 +51,10 @@ pub(crate) fn view(state: &State, token: &Arc<Token>, at: Timestamp) -> wire::To
         not_before: token.not_before.map(|time| time.to_string()),
         expires_at: state.expiry(token).map(|time| time.to_string()),
         allowed_networks: token.allowed_networks.list().iter().map(ToString::to_string).collect(),
-        metadata: token.metadata.as_ref().and_then(|metadata| serde_json::from_str(metadata.json().get()).ok()),
+        metadata: token
+            .metadata
+            .as_ref()
+            .and_then(|metadata| serde_json::from_str(metadata.json().get()).ok()),
         overlap_until: overlap_until.filter(|_| revoked.is_none()).map(|time| time.to_string()),
         last_used_at: None,
         revoked,
@@ -93,7 +96,8 @@ pub(crate) fn view_grants(state: &State, grants: &[Grant]) -> Vec<String> {
     let view = |grant: &Grant| match grant.project {
         None => grant.role.to_string(),
         Some(id) => {
-            let project = state.project(id).map_or_else(|| id.to_string(), |found| found.naming.name.to_string());
+            let project =
+                state.project(id).map_or_else(|| id.to_string(), |found| found.naming.name.to_string());
             format!("{}@{project}", grant.role)
         }
     };
@@ -141,7 +145,10 @@ fn read_scope(scope: &wire::Scope) -> Result<ScopeText, Problem> {
 }
 
 /// The expiry that a body states: at most one of a duration and a time.
-fn read_expiry(expires_in: Option<&str>, expires_at: Option<Option<&str>>) -> Result<Option<Expiry>, Problem> {
+fn read_expiry(
+    expires_in: Option<&str>,
+    expires_at: Option<Option<&str>>,
+) -> Result<Option<Expiry>, Problem> {
     match (expires_in, expires_at) {
         (None, None) => Ok(None),
         (None, Some(None)) => Ok(Some(Expiry::Never)),
@@ -152,7 +159,8 @@ fn read_expiry(expires_in: Option<&str>, expires_at: Option<Option<&str>>) -> Re
 }
 
 fn read_time(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
-    Timestamp::parse(text).ok_or_else(|| invalid(field, text, "a time such as 2027-01-31T12:00:00Z (RFC 3339)"))
+    Timestamp::parse(text)
+        .ok_or_else(|| invalid(field, text, "a time such as 2027-01-31T12:00:00Z (RFC 3339)"))
 }
 
 fn read_duration(field: &'static str, text: &str) -> Result<Duration, Problem> {

@@ -24,9 +24,8 @@ pub(crate) async fn show(
 ) -> Result<Answer<wire::Token>, Problem> {
     let id = super::read_id(&id)?;
     let at = app.now();
-    let look = |state: &_, caller: &_| {
-        query::token(state, caller, id).map(|token| super::view(state, token, at))
-    };
+    let look =
+        |state: &_, caller: &_| query::token(state, caller, id).map(|token| super::view(state, token, at));
     let (token, position) = app.read(session, "tokens.show", Read::Token(id), query.at_least, look).await?;
     let revision = token.revision;
     Ok(Answer::ok(token, position).revision(revision))

@@ -61,7 +61,10 @@ pub(crate) async fn authorize(
         organization: query.organization,
         project: query.project,
         resource: query.resource,
-        client: Some(wire::Client { address: address.filter(|text| !text.is_empty()), agent: context.agent() }),
+        client: Some(wire::Client {
+            address: address.filter(|text| !text.is_empty()),
+            agent: context.agent(),
+        }),
     };
     let inquiry = super::read(question)?;
     let (verdicts, position) = super::answer(&app, session.call("authorize"), vec![inquiry]).await?;
@@ -89,7 +92,10 @@ fn allowed(app: &App, verdict: &Verdict, position: u64) -> Response {
         ("chancery-token-name", percent_encode(&token.name)),
         ("chancery-token-prefix", token.prefix.to_string()),
         ("chancery-token-organization", scope.organization.unwrap_or_default()),
-        ("chancery-token-organization-id", token.scope.organization().map(|id| id.to_string()).unwrap_or_default()),
+        (
+            "chancery-token-organization-id",
+            token.scope.organization().map(|id| id.to_string()).unwrap_or_default(),
+        ),
         ("chancery-token-project", scope.project.unwrap_or_default()),
         ("chancery-token-project-id", token.scope.project().map(|id| id.to_string()).unwrap_or_default()),
         ("chancery-token-grants", grants.join(",")),

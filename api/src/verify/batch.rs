@@ -28,8 +28,9 @@ pub(crate) async fn batch(
     }
     let inquiries = body.items.into_iter().map(super::read).collect::<Result<Vec<_>, _>>()?;
     let (verdicts, position) = super::answer(&app, session.call("verify.batch"), inquiries).await?;
-    let items = app.node().live().read(|state| {
-        verdicts.iter().map(|(verdict, line)| super::view(state, verdict, *line)).collect()
-    });
+    let items = app
+        .node()
+        .live()
+        .read(|state| verdicts.iter().map(|(verdict, line)| super::view(state, verdict, *line)).collect());
     Ok(Answer::ok(wire::VerifyBatchAnswer { items }, position))
 }

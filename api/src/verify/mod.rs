@@ -37,7 +37,8 @@ fn read(question: wire::Verify) -> Result<Inquiry, Problem> {
             question.permission.map(String::into_boxed_str)
         }
     };
-    let resource = question.resource.as_deref().map(|text| text::clean("resource", text, RESOURCE)).transpose();
+    let resource =
+        question.resource.as_deref().map(|text| text::clean("resource", text, RESOURCE)).transpose();
     let client = question.client.map(read_client).transpose()?.unwrap_or_default();
     Ok(Inquiry {
         hash: SecretHash::of(&question.token),
