@@ -27,6 +27,9 @@ pub enum Fatal {
         /// What is wrong with it.
         error: LineError,
     },
+    /// An authority cannot begin, or cannot go on with this database.
+    #[error("{0}")]
+    Start(String),
     /// Lines that do not follow from each other.
     #[error(transparent)]
     Fold(#[from] Corrupt),

@@ -6,8 +6,8 @@ use crate::recorder::{Recorder, RecorderDesk};
 use crate::scribe::{Desk, Scribe};
 use crate::seal;
 use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
-use domain::decide::{Command, Request, Start};
-use domain::event::{Answers, InstancePolicy};
+use domain::decide::{Command, Request, Resume, Start};
+use domain::event::{Answers, InstancePolicy, LogPlace};
 use eventlog::{Clock, Log, Mark, Marker, Random, Waker, mark, wake};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub struct Options {
     pub random: Random,
     /// How many questions and commands may wait, in each mode.
     pub capacity: usize,
+    /// Accept a database that does not contain what this node has seen, under this origin of checkpoints.
+    pub accept: Option<String>,
 }
 
 /// How an authority begins that has no log yet.
@@ -69,9 +71,7 @@ impl Node {
         starting: impl FnOnce() -> Result<Starting, Fatal>,
     ) -> Result<Self, Fatal> {
         log.migrate().await?;
-        if let Some(mark) = Mark::load(&options.folder)? {
-            mark::check(&mark, &log).await?;
-        }
+        let lost = check_mark(&log, &options).await?;
         let mut writer = log.writer().await?;
         let head = writer.head().await?;
         let live = Arc::new(Live::new(options.clock.unwrap_or_else(|| Clock::new(head.time))));
@@ -106,8 +106,26 @@ impl Node {
         ];
         let random = options.random;
         let node = Self { log, live, scribe, recorder, random, marks, stop, failed, tasks };
-        node.begin(starting).await?;
+        match lost {
+            None => node.begin(starting).await?,
+            Some((expected, found, origin)) => node.resume(expected, found, origin).await?,
+        }
         Ok(node)
+    }
+
+    /// Enrols that an operator accepted this database.
+    async fn resume(&self, expected: LogPlace, found: LogPlace, origin: String) -> Result<(), Fatal> {
+        if self.live.read(|state| state.instance().is_none()) {
+            return Err(Fatal::Start(
+                "the database holds no authority: there is nothing to go on with".to_owned(),
+            ));
+        }
+        let command = Command::Resume(Resume { expected, found, origin: origin.into() });
+        let request = Request { command, expected_revision: None, repeat: None };
+        match self.job("resume", Work::Command(Box::new(request), None)).await {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(Fatal::Start(failure.to_string())),
+        }
     }
 
     /// Begins the authority, or brings the built-in roles on its log up to this build.
@@ -136,7 +154,7 @@ impl Node {
                 }
                 Err(failure) => {
                     let what = self.failure().map_or_else(|| failure.to_string(), |fatal| fatal.to_string());
-                    return Err(Fatal::Log(eventlog::Error::Corrupt { what }));
+                    return Err(Fatal::Start(what));
                 }
             }
         }
@@ -215,6 +233,23 @@ impl Node {
             Some(marks) => Ok(marks.stop().await?),
             None => Ok(()),
         }
+    }
+}
+
+/// Refuses a database that does not contain what this node has seen, unless it is to be accepted: then, what was seen,
+/// what there is, and the origin to go on under.
+async fn check_mark(log: &Log, options: &Options) -> Result<Option<(LogPlace, LogPlace, String)>, Fatal> {
+    let Some(mark) = Mark::load(&options.folder)? else { return Ok(None) };
+    match (mark::check(&mark, log).await, &options.accept) {
+        (Ok(()), _) => Ok(None),
+        (Err(eventlog::Error::WentBackwards { .. }), Some(origin)) => {
+            let size = log.head().await?.size;
+            let last = log.commit_before(size).await?;
+            let expected = LogPlace { size: mark.size, commit: mark.commit };
+            let found = LogPlace { size, commit: last.map(|commit| commit.id).unwrap_or_default() };
+            Ok(Some((expected, found, origin.clone())))
+        }
+        (Err(error), _) => Err(error.into()),
     }
 }
 
