@@ -159,7 +159,12 @@ impl Caller {
 
     /// Whether the caller may do anything at `place`, or somewhere inside it: then it may know that it exists.
     pub fn may_know(&self, place: Scope) -> bool {
-        self.token().is_none_or(|token| token.scope.contains(place) || place.contains(token.scope))
+        self.token().is_none_or(|token| {
+            token.grants.iter().any(|grant| {
+                let held = grant.place(token.scope);
+                held.contains(place) || place.contains(held)
+            })
+        })
     }
 
     /// Refuses unless the caller holds all that a token with this reach could do: the rule that nothing escalates.

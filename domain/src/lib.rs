@@ -21,6 +21,8 @@ pub mod role;
 pub mod scope;
 pub mod secret;
 pub mod state;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod time;
 pub mod verify;

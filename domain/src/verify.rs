@@ -148,8 +148,10 @@ pub fn place_of(state: &State, caller: &Caller, question: &Question<'_>) -> Resu
             Some(_) => Err(Rejection::not_found("organization", question.organization.unwrap_or_default())),
         };
     };
+    // A project that the caller may not know of is answered like one that does not exist.
+    let may_know = |project: &&Arc<Project>| caller.may_know(Scope::Project(organization, project.id));
     let project = match question.project {
-        Some(text) => Some(state.find_project(organization, text).map(|project: &Arc<Project>| project.id)),
+        Some(text) => Some(state.find_project(organization, text).filter(may_know).map(|project| project.id)),
         None => own.project().map(Some),
     };
     let (scope, project_found) = match project {

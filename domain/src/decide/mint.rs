@@ -134,7 +134,7 @@ pub(super) fn mint(
     mint: &Mint,
 ) -> Result<Decision, Rejection> {
     let scope = authorize_mint(state, caller, mint)?;
-    let grants = read_grants(state, scope, &mint.grants)?;
+    let grants = read_grants(state, caller, scope, &mint.grants)?;
     let minted = begin(state, caller.token(), at, scope, grants, &mint.particulars)?;
     caller.require_reach(state, &reach_of(scope, &minted))?;
     finish(state, scope, at, minted, &mint.particulars.entropy)
@@ -160,7 +160,7 @@ pub(super) fn narrow(
     }
     let grants = match &narrow.grants {
         None => Arc::clone(&parent.grants),
-        Some(texts) => read_grants(state, parent.scope, texts)?,
+        Some(texts) => read_grants(state, caller, parent.scope, texts)?,
     };
     let mut minted = begin(state, Some(parent), at, parent.scope, grants, &narrow.particulars)?;
     minted.narrowed = true;
@@ -268,19 +268,24 @@ pub(super) fn resolve_expiry(
 }
 
 /// Reads grants for a token of `scope`: sorted, without repetitions, at least one.
-pub(super) fn read_grants(state: &State, scope: Scope, texts: &[String]) -> Result<Arc<[Grant]>, Rejection> {
+pub(super) fn read_grants(
+    state: &State,
+    caller: &Caller,
+    scope: Scope,
+    texts: &[String],
+) -> Result<Arc<[Grant]>, Rejection> {
     if texts.is_empty() || texts.len() > GRANTS {
         let expected = format!("a list of 1 to {GRANTS} grants");
         return Err(Rejection::invalid("grants", &texts.len().to_string(), expected));
     }
     let mut grants =
-        texts.iter().map(|text| read_grant(state, scope, text)).collect::<Result<Vec<_>, _>>()?;
+        texts.iter().map(|text| read_grant(state, caller, scope, text)).collect::<Result<Vec<_>, _>>()?;
     grants.sort_unstable();
     grants.dedup();
     Ok(grants.into())
 }
 
-fn read_grant(state: &State, scope: Scope, text: &str) -> Result<Grant, Rejection> {
+fn read_grant(state: &State, caller: &Caller, scope: Scope, text: &str) -> Result<Grant, Rejection> {
     let (role_text, project_text) = match text.split_once('@') {
         Some((role, project)) => (role, Some(project)),
         None => (text, None),
@@ -291,8 +296,10 @@ fn read_grant(state: &State, scope: Scope, text: &str) -> Result<Grant, Rejectio
     let project = match (project_text, scope) {
         (None, _) => None,
         (Some(project), Scope::Organization(organization)) => {
-            match state.find_project(organization, project) {
-                Some(found) => Some(found.id),
+            let found = state.find_project(organization, project).map(|found| found.id);
+            // To narrow needs no permission, so it must not tell which projects there are.
+            match found.filter(|id| caller.may_know(Scope::Project(organization, *id))) {
+                Some(id) => Some(id),
                 None => return refuse(format!("a role at a project of {}", state.describe(scope))),
             }
         }

@@ -107,7 +107,7 @@ fn regrant(
     update: &Update,
 ) -> Result<Option<Event>, Rejection> {
     let Some(texts) = &update.grants else { return Ok(None) };
-    let after = read_grants(state, token.scope, texts)?;
+    let after = read_grants(state, caller, token.scope, texts)?;
     let added: Vec<Grant> = after.iter().filter(|grant| !token.grants.contains(grant)).cloned().collect();
     if !added.is_empty() {
         caller.require_reach(state, &Reach { grants: &added, ..Reach::of(token) })?;
@@ -176,7 +176,7 @@ pub(super) fn rotate(
     }
     let overlap_until = (!rotate.overlap.is_zero()).then(|| {
         let end = at.after(rotate.overlap);
-        token.expires_at.map_or(end, |expiry| end.min(expiry))
+        state.expiry(token).map_or(end, |expiry| end.min(expiry))
     });
     let secret = Secret::from_entropy(token.scope.secret_kind(), &rotate.entropy.0);
     let rotated = TokenRotated {
