@@ -72,6 +72,11 @@ impl World {
         self.at = self.at.after(duration);
     }
 
+    /// Lets time pass until one microsecond before `duration` is over.
+    pub(crate) fn pass_almost(&mut self, duration: Duration) {
+        self.at = Timestamp::from_micros(self.at.after(duration).micros() - 1);
+    }
+
     /// A fresh id: they differ in every byte that matters, and come in order.
     pub(crate) fn id(&mut self) -> Uuid {
         self.made += 1;
@@ -271,6 +276,17 @@ impl World {
         Ok(verify(&self.state, caller, &question, place, self.at))
     }
 
+    /// Takes back all that `change` does, in a journal.
+    pub(crate) fn tentatively<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
+        let (kept, secrets) = (self.lines.len(), self.secrets.clone());
+        self.state.begin();
+        let done = change(self);
+        self.state.roll_back();
+        self.lines.truncate(kept);
+        self.secrets = secrets;
+        done
+    }
+
     /// A fold of all lines from the first on.
     pub(crate) fn folded(&self) -> State {
         let mut state = State::default();
@@ -302,8 +318,8 @@ pub(crate) fn scope_text(text: &str) -> ScopeText {
     }
 }
 
-pub(crate) fn repeat(route: &str, key: &str, body: &str) -> Option<Repeat> {
-    Some(Repeat { route: route.into(), key: key.into(), body: body.as_bytes().into() })
+pub(crate) fn repeat(route: &str, key: &str, body: &str) -> Repeat {
+    Repeat { route: route.into(), key: key.into(), body: body.as_bytes().into() }
 }
 
 /// The bytes of a line, which are checked against every rule about bytes.

@@ -403,6 +403,7 @@ mod tests {
             world.update(&admin(), long, call("a")).unwrap();
             named(world, "b", Expiry::Never);
             world.revoke(&admin(), new, false).unwrap();
+            assert!(world.state.tokens().by_name(world.scope("acme"), "c").is_none());
             named(world, "c", Expiry::Never);
             world.revoke(&admin(), long, false).unwrap();
             world.revoke(&admin(), short, false).unwrap();
@@ -452,7 +453,7 @@ mod tests {
         let request = |name: &str| crate::decide::Request {
             command: rename("acme", name),
             expected_revision: None,
-            repeat: crate::testing::repeat("PATCH /v1/organizations/acme", "k", ""),
+            repeat: Some(crate::testing::repeat("PATCH /v1/organizations/acme", "k", "")),
         };
         tentatively(&mut world, |world| {
             assert!(!world.request(&admin(), &request("beta")).unwrap().repeated);
@@ -471,7 +472,9 @@ mod tests {
         let mut world = World::with_tenants();
         world.state.begin();
         world.mint("acme", &["member"]);
-        tentatively(&mut world, |world| drop(world.mint("acme", &["member"])));
+        tentatively(&mut world, |world| {
+            world.mint("acme", &["member"]);
+        });
     }
 
     #[test]
