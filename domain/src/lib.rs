@@ -12,6 +12,8 @@ pub mod decide;
 pub mod event;
 pub mod id;
 pub mod line;
+#[cfg(test)]
+mod model;
 pub mod name;
 pub mod network;
 pub mod permission;
