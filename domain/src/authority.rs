@@ -159,7 +159,12 @@ impl Caller {
 
     /// Whether the caller may do anything at `place`, or somewhere inside it: then it may know that it exists.
     pub fn may_know(&self, place: Scope) -> bool {
-        self.token().is_none_or(|token| token.scope.contains(place) || place.contains(token.scope))
+        self.token().is_none_or(|token| {
+            token.grants.iter().any(|grant| {
+                let held = grant.place(token.scope);
+                held.contains(place) || place.contains(held)
+            })
+        })
     }
 
     /// Refuses unless the caller holds all that a token with this reach could do: the rule that nothing escalates.
@@ -257,5 +262,102 @@ pub fn permissions_at(state: &State, token: &Arc<Token>, place: Scope) -> Permis
             let patterns = roles.flat_map(|role| role.permissions.patterns()).cloned();
             PermissionSet::new(patterns.filter(|pattern| holds(state, token, pattern, place)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::Expiry;
+    use crate::testing::{World, admin, forbidden};
+    use std::time::Duration;
+
+    #[test]
+    fn a_caller_shows_a_credential_that_is_in_force() {
+        let mut world = World::with_tenants();
+        let id = world
+            .mint_by(&admin(), "acme", &["member"], |p| {
+                p.allowed_networks = vec!["10.0.0.0/8".to_owned()];
+                p.expiry = Expiry::In(Duration::from_secs(1));
+            })
+            .unwrap();
+        let caller = world.log_in(id, 0, Some("10.0.0.1")).unwrap();
+        assert_eq!(caller.token().unwrap().id, id);
+        assert_eq!(caller.by().to_string(), format!("org-token:{}", world.token(id).prefix));
+        for address in [None, Some("192.0.2.1")] {
+            assert_eq!(world.log_in(id, 0, address).unwrap_err(), Code::AddressDenied);
+        }
+        world.pass(Duration::from_secs(1));
+        assert_eq!(world.log_in(id, 0, None).unwrap_err(), Code::Expired);
+        let show = |malformed| {
+            let credential = Credential::Secret { hash: SecretHash::of("never issued"), malformed };
+            authenticate(&world.state, credential, world.at, None).unwrap_err()
+        };
+        assert_eq!((show(true).code, show(false).code), (Code::Malformed, Code::Unknown));
+        let by_admin = authenticate(&world.state, Credential::AdminToken, world.at, None).unwrap();
+        assert_eq!(by_admin.actor::<&str>(None, None, None).by, By::AdminToken);
+    }
+
+    #[test]
+    fn a_refused_credential_still_names_its_token() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["member"]);
+        world.revoke(&admin(), id, false).unwrap();
+        let credential = Credential::Secret { hash: world.token(id).hash, malformed: false };
+        let refused = authenticate(&world.state, credential, world.at, None).unwrap_err();
+        assert_eq!((refused.code, refused.token.unwrap().0.id), (Code::Revoked, id));
+    }
+
+    #[test]
+    fn a_caller_knows_of_what_lies_around_and_in_its_grants() {
+        let mut world = World::with_tenants();
+        let places = ["instance", "acme", "acme/web", "acme/api", "other", "other/web"];
+        for (scope, grant, known) in [
+            ("instance", "instance-verifier", [true; 6]),
+            ("acme", "verifier", [true, true, true, true, false, false]),
+            ("acme", "project-reader@web", [true, true, true, false, false, false]),
+            ("acme/web", "project-reader", [true, true, true, false, false, false]),
+        ] {
+            let caller = world.mint(scope, &[grant]);
+            let caller = world.caller(caller);
+            assert_eq!(places.map(|place| caller.may_know(world.scope(place))), known, "{grant} at {scope}");
+        }
+    }
+
+    #[test]
+    fn somewhere_is_there_or_inside() {
+        let mut world = World::with_tenants();
+        let caller = world.mint("acme", &["project-admin@web", "verifier"]);
+        let caller = world.caller(caller);
+        let somewhere =
+            |permission, place| caller.may_somewhere(&world.state, permission, world.scope(place));
+        assert!(somewhere("tokens:read", "acme") && somewhere("tokens:read", "acme/web"));
+        assert!(!somewhere("tokens:read", "acme/api") && !somewhere("tokens:read", "other"));
+        assert!(somewhere("tokens:verify", "acme/api") && !somewhere("members:read", "acme/api"));
+        assert!(!caller.may(&world.state, "tokens:read", world.scope("acme")));
+        let refused = caller.require_somewhere(&world.state, "tokens:read", world.scope("acme/api"));
+        assert_eq!(forbidden(refused), "tokens:read at project api of acme");
+    }
+
+    #[test]
+    fn what_a_token_may_do_is_said_in_its_shortest_form() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["project-admin@web", "project-reader@web", "verifier"]);
+        let say = |world: &World, id, place| {
+            let set = permissions_at(&world.state, world.token(id), world.scope(place));
+            set.patterns().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(say(&world, id, "acme"), "tokens:verify");
+        assert_eq!(
+            say(&world, id, "acme/web"),
+            "audit:read deployments:* members:* projects:* roles:read tokens:*"
+        );
+        let holder = world.caller(id);
+        let child = world.narrow(&holder, None, |_| ()).unwrap();
+        assert_eq!(say(&world, child, "acme/web"), say(&world, id, "acme/web"));
+        let only = vec!["project-reader@web".to_owned()];
+        world.update(&admin(), id, |u| u.grants = Some(only)).unwrap();
+        assert_eq!(say(&world, child, "acme/web"), "deployments:read projects:read");
+        assert_eq!(say(&world, child, "acme"), "");
     }
 }

@@ -27,8 +27,10 @@ macro_rules! id {
         impl FromStr for $name {
             type Err = uuid::Error;
 
+            /// Reads the hyphenated form only: a name may be 32 hexadecimal digits, and must not be taken for an id.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                text.parse().map(Self)
+                let hyphenated = if is_uuid_shaped(text) { text } else { "" };
+                hyphenated.parse().map(Self)
             }
         }
     };

@@ -12,6 +12,8 @@ pub mod decide;
 pub mod event;
 pub mod id;
 pub mod line;
+#[cfg(test)]
+mod model;
 pub mod name;
 pub mod network;
 pub mod permission;
@@ -21,6 +23,8 @@ pub mod role;
 pub mod scope;
 pub mod secret;
 pub mod state;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod time;
 pub mod verify;

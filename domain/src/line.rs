@@ -273,3 +273,330 @@ impl Line {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::metadata;
+    use crate::event::{Answers, Asked, By, Client, Reason};
+    use crate::network::Networks;
+    use crate::permission::Pattern;
+    use crate::secret::{Kind, Secret, SecretHash};
+    use crate::testing::written;
+    use crate::verify::Code;
+    use std::collections::BTreeSet;
+    use uuid::Uuid;
+
+    fn id(last: u128) -> Uuid {
+        Uuid::from_u128(0x019a_b7a4_0000_7000_8000_0000_0000_0000 | last)
+    }
+
+    fn token() -> TokenId {
+        TokenId(id(3))
+    }
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    fn secret() -> Secret {
+        Secret::from_entropy(Kind::Organization, &[7; 64])
+    }
+
+    fn naming(name: &str, display_name: Option<&str>) -> Naming {
+        Naming { name: Name::label(name).unwrap(), display_name: display_name.map(Into::into) }
+    }
+
+    fn set(patterns: &[&str]) -> PermissionSet {
+        PermissionSet::new(patterns.iter().map(|text| Pattern::parse(text).unwrap()))
+    }
+
+    fn grants(texts: &[&str]) -> Arc<[Grant]> {
+        texts.iter().map(|text| serde_json::from_str(&format!("\"{text}\"")).unwrap()).collect()
+    }
+
+    fn description(name: &str) -> Description {
+        let json = serde_json::json!({ "b": [1, true, null], "a": "é \"quoted\"" });
+        Description {
+            name: name.into(),
+            description: Some("of the build".into()),
+            metadata: metadata(json.as_object().unwrap()).unwrap(),
+        }
+    }
+
+    fn asked(all: bool) -> Asked<Box<str>> {
+        let text = |text: &str| Some(text).filter(|_| all).map(Into::into);
+        Asked {
+            operation: text("mintToken"),
+            permission: text("tokens:mint"),
+            organization: text("019ab7a4-0000-7000-8000-000000000001"),
+            project: text("019ab7a4-0000-7000-8000-000000000002"),
+            resource: text("srv/1"),
+        }
+    }
+
+    fn used(code: Option<Code>, all: bool) -> Use<Box<str>> {
+        let client = Client { address: Some("c2FsdGVkY29tbWl0bWVudA".into()), agent: None };
+        Use {
+            token: token(),
+            secret: 1,
+            code,
+            asked: asked(all),
+            client: all.then_some(client),
+            seen: all.then_some(41),
+            count: all.then_some(2),
+        }
+    }
+
+    fn instance_events() -> Vec<Event> {
+        let policy = InstancePolicy::new(Answers::Committed);
+        let place = |size| LogPlace { size, commit: id(9) };
+        let role = Name::label("auditor").unwrap();
+        let (before, after) = (set(&["tokens:read"]), set(&["audit:read", "tokens:*"]));
+        vec![
+            Event::AuthorityStarted { origin: "chancery.example/log".into(), log_key: "b64".into(), policy },
+            Event::InstancePolicyChanged {
+                before: policy,
+                after: InstancePolicy { answers: Answers::Bounded, ..policy },
+            },
+            Event::LogResumed {
+                expected: place(9),
+                found: place(7),
+                origin: "chancery.example/log-2".into(),
+            },
+            Event::AdminTokenUsed(AdminUse { asked: asked(true), seen: Some(41) }),
+            Event::AdminTokenUsed(AdminUse { asked: asked(false), seen: None }),
+            Event::RoleDefined {
+                role: role.clone(),
+                level: Level::Organization,
+                permissions: before.clone(),
+            },
+            Event::RoleChanged { role, before, after },
+            Event::OrganizationCreated(naming("acme", None)),
+            Event::OrganizationRenamed {
+                before: naming("acme", None),
+                after: naming("beta", Some("Bêta “Inc.”")),
+            },
+            Event::ProjectCreated { project: ProjectId(id(2)), naming: naming("web", Some("Web")) },
+            Event::ProjectCreated { project: ProjectId(id(2)), naming: naming("web", None) },
+            Event::ProjectRenamed {
+                project: ProjectId(id(2)),
+                before: naming("web", Some("Web")),
+                after: naming("site", None),
+            },
+        ]
+    }
+
+    fn minted(all: bool) -> TokenMinted {
+        let Description { name, description, metadata } = description("ci");
+        TokenMinted {
+            token: token(),
+            project: all.then_some(ProjectId(id(2))),
+            name,
+            description: description.filter(|_| all),
+            metadata: metadata.filter(|_| all),
+            grants: grants(&["member", "project-writer@019ab7a4-0000-7000-8000-000000000002"]),
+            hash: secret().hash(),
+            prefix: secret().prefix(),
+            parent: all.then_some(TokenId(id(4))),
+            narrowed: all,
+            not_before: all.then(|| at("2026-11-22T10:15:00Z")),
+            expires_at: all.then_some(Timestamp::MAX),
+            allowed_networks: Networks::parse(if all { &["10.0.0.0/8", "2001:db8::/32"] } else { &[] })
+                .unwrap(),
+        }
+    }
+
+    fn token_events() -> Vec<Event> {
+        let rotated = TokenRotated {
+            token: token(),
+            secret: 1,
+            hash: secret().hash(),
+            prefix: secret().prefix(),
+            overlap_until: Some(at("2026-11-29T10:15:00.5Z")),
+        };
+        let revoked = TokenRevoked { token: token(), reason: Reason::Requested, note: None, cascade: false };
+        let noted = TokenRevoked { note: Some("on a forum".into()), cascade: true, ..revoked.clone() };
+        let mut events = vec![
+            Event::TokenMinted(minted(true)),
+            Event::TokenMinted(minted(false)),
+            Event::TokenDescribed {
+                token: token(),
+                before: description("ci"),
+                after: Description { name: "ci".into(), description: None, metadata: None },
+            },
+            Event::TokenGrantsChanged {
+                token: token(),
+                before: grants(&["member"]),
+                after: grants(&["auditor", "verifier"]),
+            },
+            Event::TokenExpiryChanged { token: token(), before: None, after: Some(Timestamp::MIN) },
+            Event::TokenRotated(rotated.clone()),
+            Event::TokenRotated(TokenRotated { overlap_until: None, ..rotated }),
+            Event::TokenRevoked(noted),
+            Event::TokenUsed(used(None, true)),
+            Event::TokenUsed(used(None, false)),
+            Event::TokenRefused(used(Some(Code::Forbidden), true)),
+        ];
+        let reasons = [
+            Reason::Requested,
+            Reason::Inactive,
+            Reason::Leaked,
+            Reason::MemberRemoved,
+            Reason::ProjectDeleted,
+            Reason::OrganizationDeleted,
+        ];
+        events.extend(reasons.map(|reason| Event::TokenRevoked(TokenRevoked { reason, ..revoked.clone() })));
+        let refusals = Code::ALL.iter().filter(|code| **code != Code::Valid);
+        events.extend(refusals.map(|code| Event::TokenRefused(used(Some(*code), false))));
+        events
+    }
+
+    fn actors() -> [Actor<Box<str>>; 5] {
+        let of = |level| Actor {
+            by: By::Token(level, secret().prefix()),
+            token: Some(TokenId(id(4))),
+            request: Some("019ab7a4".into()),
+            address: Some("c2FsdA".into()),
+            agent: Some("YWdlbnQ".into()),
+        };
+        let admin = Actor { by: By::AdminToken, token: None, request: None, address: None, agent: None };
+        [Actor::system("start"), admin, of(Level::Instance), of(Level::Organization), of(Level::Project)]
+    }
+
+    fn line(event: Event, n: u64) -> Line {
+        let idempotency = Idempotency { key: "a2V5".into(), body: "Ym9keQ".into() };
+        let is_lifecycle = event.is_lifecycle();
+        Line {
+            at: at("2026-11-22T10:15:00.123456Z"),
+            org: Some(OrganizationId(id(1))).filter(|_| n > 3),
+            n: Some(n).filter(|_| is_lifecycle),
+            actor: actors()[n as usize % 5].clone(),
+            idempotency: Some(idempotency).filter(|_| is_lifecycle && n.is_multiple_of(2)),
+            event,
+        }
+    }
+
+    fn every_line() -> Vec<Line> {
+        let events = instance_events().into_iter().chain(token_events());
+        events.zip(1..).map(|(event, n)| line(event, n)).collect()
+    }
+
+    #[test]
+    fn the_bytes_of_every_line_are_pinned() {
+        let lines: Vec<String> = every_line().iter().map(written).collect();
+        insta::assert_snapshot!("lines", lines.join("\n"));
+    }
+
+    #[test]
+    fn every_type_has_a_pinned_line() {
+        let pinned: BTreeSet<&str> = every_line().iter().map(|line| type_of(&line.event)).collect();
+        assert_eq!(pinned, TYPES.iter().copied().collect());
+        assert_eq!(TYPES.len(), pinned.len());
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_written_byte_for_byte() {
+        for line in every_line() {
+            let text = written(&line);
+            let read = Line::read(&text).unwrap();
+            assert_eq!(read, line);
+            assert_eq!(written(&read), text);
+        }
+    }
+
+    #[test]
+    fn the_hot_path_writes_the_same_bytes() {
+        for line in every_line() {
+            let at = line.at.to_string();
+            let (org, n, actor) = (line.org, line.n, &line.actor);
+            let head = Head { at: &at, org, n, actor, idempotency: line.idempotency.as_ref() };
+            let mut out = Vec::new();
+            match &line.event {
+                Event::TokenUsed(used) | Event::TokenRefused(used) => write_use(&mut out, &head, used),
+                Event::AdminTokenUsed(used) => write_admin_use(&mut out, &head, used),
+                _ => continue,
+            }
+            assert_eq!(String::from_utf8(out).unwrap(), written(&line));
+        }
+    }
+
+    #[test]
+    fn lines_of_a_later_build_are_refused_and_never_guessed() {
+        let text = written(&every_line()[0]);
+        let refused = |text: &str| Line::read(text).unwrap_err();
+        assert!(matches!(refused(&text.replacen(r#""v":1"#, r#""v":2"#, 1)), LineError::UnknownVersion(2)));
+        assert!(matches!(refused(&text.replacen(r#""v":1"#, r#""v":0"#, 1)), LineError::UnknownVersion(0)));
+        let unknown = refused(&text.replacen("AuthorityStarted", "AuthorityEnded", 1));
+        assert!(matches!(unknown, LineError::UnknownType(name) if name == "AuthorityEnded"));
+        for bad in [
+            "",
+            "{}",
+            "null",
+            &text[1..],
+            &text[..text.len() - 1],
+            &format!("{text}{text}"),
+            &text.replacen(r#""v":1"#, r#""v":"1""#, 1),
+            &text.replacen(r#""v":1,"#, "", 1),
+            &text.replacen("2026-11-22", "2026-11-31", 1),
+            &text.replacen("admin-token", "somebody", 1),
+            &text.replacen(r#""policy""#, r#""politics""#, 1),
+            &text.replacen(r#""origin""#, r#""v":1,"origin""#, 1),
+        ] {
+            assert!(matches!(refused(bad), LineError::Malformed(_)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_longest_lines_that_can_be_accepted_fit() {
+        let mut world = crate::testing::World::with_tenants();
+        let name = |last: usize| format!("p{last:062}");
+        for last in 0..64 {
+            world.project("acme", &name(last));
+        }
+        // A quote takes two bytes in a line, and so does each byte of metadata made of them, which count there.
+        let json = serde_json::json!({ "a": "\"".repeat(2_044) });
+        let text = |bytes: usize| "\"".repeat(bytes);
+        let grants: Vec<String> = (0..64).map(|last| format!("project-reader@{}", name(last))).collect();
+        let grants: Vec<&str> = grants.iter().map(String::as_str).collect();
+        let networks =
+            (0..64).map(|last| format!("2001:db8:1111:2222:3333:4444:5555:{:x}/128", 0x6660 + last));
+        let id = world
+            .mint_by(&crate::testing::admin(), "acme", &grants, |p| {
+                p.name = text(128);
+                p.description = Some(text(1_024));
+                p.metadata = json.as_object().cloned();
+                p.allowed_networks = networks.collect();
+            })
+            .unwrap();
+        let admin = crate::testing::admin();
+        let changed = world.update(&admin, id, |u| {
+            u.name = Some("\\".repeat(128));
+            u.description = Some("\\".repeat(1_024));
+            u.metadata = serde_json::json!({ "b": "\"".repeat(2_044) }).as_object().cloned();
+            u.grants = Some((0..64).rev().map(|last| format!("project-writer@{}", name(last))).collect());
+        });
+        assert_eq!(changed.unwrap().events.len(), 2);
+        let longest = world.lines.iter().map(String::len).max().unwrap();
+        assert!((12_000..MOST_BYTES / 2).contains(&longest), "{longest}");
+    }
+
+    #[test]
+    fn actors_are_read_as_they_are_written() {
+        for actor in actors() {
+            assert_eq!(By::parse(&actor.by.to_string()), Some(actor.by));
+        }
+        for bad in
+            ["", "admin", "org-token", "org-token:", "org-token:short", "org-token:chyo_1234567x", "x:y"]
+        {
+            assert_eq!(By::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_line_holds_a_secret() {
+        let lines: Vec<String> = every_line().iter().map(written).collect();
+        assert!(!lines.concat().contains(secret().text()));
+        assert_eq!(SecretHash::of(secret().text()), secret().hash());
+    }
+}

@@ -115,12 +115,15 @@ pub fn organizations(
     after: Option<&Name>,
     limit: usize,
 ) -> Vec<Arc<Organization>> {
-    state
-        .organizations_after(after)
-        .filter(|organization| caller.may(state, "organizations:read", Scope::Organization(organization.id)))
-        .take(limit)
-        .cloned()
-        .collect()
+    let may_read = |organization: &&Arc<Organization>| {
+        caller.may(state, "organizations:read", Scope::Organization(organization.id))
+    };
+    // A token of an organization sees no other: it need not wait for a look at all of them.
+    if let Some(own) = caller.token().and_then(|token| token.scope.organization()) {
+        let own = state.organization(own).filter(|own| after.is_none_or(|after| own.naming.name > *after));
+        return own.filter(may_read).into_iter().take(limit).cloned().collect();
+    }
+    state.organizations_after(after).filter(may_read).take(limit).cloned().collect()
 }
 
 /// Projects of an organization that the caller may read, by name, after a name.
@@ -336,5 +339,207 @@ impl<'a> Visible<'a> {
             .scopes
             .entry(token.scope)
             .or_insert_with(|| self.caller.may(self.state, "tokens:read", token.scope))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::Expiry;
+    use crate::testing::{World, admin, forbidden, hidden, scope_text};
+    use std::time::Duration;
+
+    const BY_AGE: Order = Order { key: SortKey::Created, descending: false };
+
+    fn list(world: &World, caller: &Caller, filter: &Filter, order: Order) -> Vec<TokenId> {
+        let (page, next) = tokens(&world.state, caller, world.at, filter, order, None, 1_000).unwrap();
+        assert_eq!(next, None);
+        page.iter().map(|token| token.id).collect()
+    }
+
+    #[test]
+    fn each_read_needs_its_permission_where_it_looks() {
+        let mut world = World::with_tenants();
+        let target = world.mint("acme", &["member"]);
+        let verifier = world.mint("acme", &["verifier"]);
+        let caller = world.caller(verifier);
+        let text = str::to_owned;
+        for read in [
+            Read::Instance,
+            Read::Organizations,
+            Read::Organization(text("acme")),
+            Read::Projects(text("acme")),
+            Read::Project(text("acme"), text("web")),
+            Read::Tokens(None),
+            Read::Tokens(Some(scope_text("acme"))),
+            Read::Identify,
+        ] {
+            let refused = authorize(&world.state, &caller, &read);
+            assert!(forbidden(refused).starts_with(read.permission().unwrap()), "{read:?}");
+            authorize(&world.state, &admin(), &read).unwrap();
+        }
+        assert!(hidden(authorize(&world.state, &caller, &Read::Token(target))));
+        authorize(&world.state, &caller, &Read::Token(verifier)).unwrap();
+        authorize(&world.state, &caller, &Read::Whoami).unwrap();
+        assert_eq!(Read::Whoami.permission(), None);
+    }
+
+    #[test]
+    fn what_a_caller_may_not_know_is_not_found() {
+        let mut world = World::with_tenants();
+        let text = str::to_owned;
+        let foreign = world.mint("other", &["member"]);
+        for (scope, grant) in [("acme/web", "project-admin"), ("acme", "project-admin@web")] {
+            let caller = world.mint(scope, &[grant]);
+            let caller = world.caller(caller);
+            for read in [
+                Read::Organization(text("other")),
+                Read::Projects(text("other")),
+                Read::Project(text("other"), text("web")),
+                Read::Project(text("acme"), text("api")),
+                Read::Tokens(Some(scope_text("other"))),
+                Read::Tokens(Some(scope_text("acme/api"))),
+                Read::Token(foreign),
+            ] {
+                assert!(hidden(authorize(&world.state, &caller, &read)), "{read:?}");
+            }
+            for read in [Read::Project(text("acme"), text("none")), Read::Organization(text("none"))] {
+                assert!(!hidden(authorize(&world.state, &caller, &read)));
+            }
+            authorize(&world.state, &caller, &Read::Project(text("acme"), text("web"))).unwrap();
+            authorize(&world.state, &caller, &Read::Projects(text("acme"))).unwrap();
+            let found = projects(&world.state, &caller, "acme", None, 10).unwrap();
+            assert_eq!(found.iter().map(|project| project.naming.name.as_str()).collect::<Vec<_>>(), ["web"]);
+        }
+    }
+
+    #[test]
+    fn lists_hold_what_the_caller_may_read_by_name() {
+        let mut world = World::with_tenants();
+        let auditor = world.mint("acme", &["auditor"]);
+        let names = |world: &World, caller: &Caller, after: Option<&str>, limit| {
+            let after = after.map(|name| Name::label(name).unwrap());
+            let found = organizations(&world.state, caller, after.as_ref(), limit);
+            found.iter().map(|found| found.naming.name.to_string()).collect::<Vec<_>>()
+        };
+        let caller = world.caller(auditor);
+        assert_eq!(names(&world, &caller, None, 10), ["acme"]);
+        assert_eq!(names(&world, &caller, Some("a"), 10), ["acme"]);
+        assert!(
+            names(&world, &caller, Some("acme"), 10).is_empty() && names(&world, &caller, None, 0).is_empty()
+        );
+        let verifier = world.mint("acme", &["verifier"]);
+        let caller = world.caller(verifier);
+        assert!(names(&world, &caller, None, 10).is_empty());
+        assert_eq!(names(&world, &admin(), None, 10), ["acme", "other"]);
+        assert_eq!(names(&world, &admin(), None, 1), ["acme"]);
+        assert_eq!(names(&world, &admin(), Some("acme"), 10), ["other"]);
+        let change = crate::decide::NamingChange { name: Some("zeta".to_owned()), display_name: None };
+        let organization = "acme".to_owned();
+        let rename = crate::decide::RenameOrganization { organization, change };
+        world.admin(crate::decide::Command::RenameOrganization(rename));
+        assert_eq!(names(&world, &admin(), None, 10), ["other", "zeta"]);
+        let found = projects(&world.state, &admin(), "zeta", Name::label("api").as_ref(), 10).unwrap();
+        assert_eq!(found.iter().map(|project| project.naming.name.as_str()).collect::<Vec<_>>(), ["web"]);
+    }
+
+    #[test]
+    fn tokens_are_filtered_by_every_filter() {
+        let mut world = World::with_tenants();
+        let parent = world.mint("acme", &["admin"]);
+        let caller = world.caller(parent);
+        let web = world.mint_by(&caller, "acme/web", &["project-reader"], |p| p.name = "deploy".to_owned());
+        let (web, end) = (web.unwrap(), world.at.after(Duration::from_mins(1)));
+        let short = world.mint_by(&admin(), "acme", &["member"], |p| p.expiry = Expiry::At(end)).unwrap();
+        let gone = world.mint("acme", &["member"]);
+        world.revoke(&admin(), gone, false).unwrap();
+        let foreign = world.mint("other", &["member"]);
+        let all = Filter::default;
+        let text = |text: &str| Some(text.to_owned());
+        let prefix = world.token(short).prefix.to_string();
+        let parents = world.token(parent).by().to_string();
+        for (filter, expected) in [
+            (all(), vec![parent, web, short, gone, foreign]),
+            (Filter { scope: Some(scope_text("acme")), ..all() }, vec![parent, web, short, gone]),
+            (Filter { scope: Some(scope_text("acme/web")), ..all() }, vec![web]),
+            (Filter { level: Some(Level::Project), ..all() }, vec![web]),
+            (Filter { status: Some(Status::Live), ..all() }, vec![parent, web, short, foreign]),
+            (Filter { status: Some(Status::Revoked), ..all() }, vec![gone]),
+            (Filter { name: text("deploy"), ..all() }, vec![web]),
+            (Filter { prefix: Some(prefix), ..all() }, vec![short]),
+            (Filter { created_by: Some(parents), ..all() }, vec![web]),
+            (Filter { created_by: Some(parent.to_string()), ..all() }, vec![web]),
+            (Filter { expiring_before: Some(end), ..all() }, vec![]),
+            (Filter { expiring_before: Some(end.after(Duration::from_micros(1))), ..all() }, vec![short]),
+            (Filter { role: Name::label("admin"), ..all() }, vec![parent]),
+        ] {
+            assert_eq!(list(&world, &admin(), &filter, BY_AGE), expected, "{filter:?}");
+        }
+        let own = [parent, web, short, gone];
+        assert_eq!(list(&world, &caller, &all(), BY_AGE), own);
+        assert_eq!(
+            list(&world, &caller, &Filter { scope: Some(scope_text("instance")), ..all() }, BY_AGE),
+            own
+        );
+        world.pass(Duration::from_mins(1));
+        let expired = Filter { status: Some(Status::Expired), ..all() };
+        assert_eq!(list(&world, &admin(), &expired, BY_AGE), [short]);
+    }
+
+    #[test]
+    fn pages_of_every_order_come_to_the_whole_list_once() {
+        let mut world = World::with_tenants();
+        for index in 0..7_u64 {
+            let scope = if index % 2 == 0 { "acme" } else { "other" };
+            let minted = world.mint_by(&admin(), scope, &["member"], |p| {
+                p.name = format!("n{}", index / 2);
+                let after = Duration::from_secs(60 * (7 - index / 3));
+                p.expiry = if index == 3 { Expiry::Never } else { Expiry::In(after) };
+            });
+            minted.unwrap();
+        }
+        for key in [SortKey::Created, SortKey::Name, SortKey::Expires] {
+            for descending in [false, true] {
+                let order = Order { key, descending };
+                let whole = list(&world, &admin(), &Filter::default(), order);
+                assert_eq!(whole.len(), 7);
+                let (mut paged, mut after) = (Vec::new(), None);
+                loop {
+                    let filter = Filter::default();
+                    let (page, next) =
+                        tokens(&world.state, &admin(), world.at, &filter, order, after.as_ref(), 2).unwrap();
+                    paged.extend(page.iter().map(|token| token.id));
+                    after = next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(paged, whole, "{order:?}");
+            }
+        }
+        let by_end =
+            list(&world, &admin(), &Filter::default(), Order { key: SortKey::Expires, descending: false });
+        assert_eq!(world.token(by_end[6]).expires_at, None);
+    }
+
+    #[test]
+    fn a_token_is_identified_by_its_text_old_or_new_and_by_its_prefix_within_sight() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["member"]);
+        world.rotate(&admin(), id, Duration::ZERO).unwrap();
+        let auditors = ["acme", "other"].map(|scope| world.mint(scope, &["auditor"]));
+        let [near, far] = auditors.map(|id| world.caller(id));
+        let mut sought: Vec<Sought> =
+            [0, 1].map(|ordinal| Sought::Secret(SecretHash::of(world.secret(id, ordinal)))).into();
+        sought.push(Sought::Prefix(world.token(id).prefix.to_string()));
+        for sought in &sought {
+            let ids = |caller: &Caller| {
+                identify(&world.state, caller, sought).iter().map(|t| t.id).collect::<Vec<_>>()
+            };
+            assert_eq!(ids(&near), [id]);
+            assert_eq!(ids(&admin()), [id]);
+            assert!(ids(&far).is_empty());
+        }
+        assert!(identify(&world.state, &admin(), &Sought::Secret(SecretHash::of("none"))).is_empty());
     }
 }

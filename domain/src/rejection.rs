@@ -1,5 +1,6 @@
 //! Why a command is refused. Each rejection names what was wrong, with which value, and what would be right.
 
+use crate::text;
 use crate::verify::Code;
 use thiserror::Error;
 
@@ -28,7 +29,7 @@ pub enum Rejection {
     NotFound {
         /// `organization`, `project`, `token`, `role`.
         kind: &'static str,
-        /// What was asked for.
+        /// What was asked for, cut to 80 characters.
         value: String,
         /// It exists, but the caller may not read it.
         hidden: bool,
@@ -75,23 +76,69 @@ pub enum Rejection {
 impl Rejection {
     /// A value that cannot be; long values are cut.
     pub fn invalid(field: &'static str, value: &str, expected: String) -> Self {
-        let shown: String = value.chars().take(80).collect();
-        let value = if shown.len() < value.len() { format!("{shown}…") } else { shown };
-        Self::Invalid { field, value, expected }
+        Self::Invalid { field, value: shown(value), expected }
     }
 
     /// No such thing.
     pub fn not_found(kind: &'static str, value: &(impl ToString + ?Sized)) -> Self {
-        Self::NotFound { kind, value: value.to_string(), hidden: false }
+        Self::NotFound { kind, value: shown(&value.to_string()), hidden: false }
     }
 
     /// Such a thing exists, and the caller may not know.
     pub fn hidden(kind: &'static str, value: &(impl ToString + ?Sized)) -> Self {
-        Self::NotFound { kind, value: value.to_string(), hidden: true }
+        Self::NotFound { kind, value: shown(&value.to_string()), hidden: true }
     }
 
     /// Whether the caller was refused for what it may do, so that the log shows a refusal and not a use.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Forbidden { .. } | Self::Escalation { .. } | Self::NotFound { hidden: true, .. })
+    }
+}
+
+/// A refused value as an error may show it: cut, and without a secret that somebody put into the wrong field. Masking
+/// comes first, because the beginning of a secret is one as well.
+fn shown(value: &str) -> String {
+    let masked = text::mask(value);
+    match masked.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &masked[..end]),
+        None => masked.into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{Kind, Secret};
+
+    #[test]
+    fn no_error_shows_a_secret() {
+        let secret = Secret::from_entropy(Kind::Organization, &[7; 64]).into_text();
+        for pad in ["", "x", &"é".repeat(60)] {
+            let value = format!("{pad}{secret}");
+            for rejection in [
+                Rejection::invalid("name", &value, "a name".to_owned()),
+                Rejection::not_found("organization", &value),
+                Rejection::hidden("organization", &value),
+            ] {
+                assert!(!rejection.to_string().contains(&secret[..20]), "{rejection}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_values_are_cut_between_characters() {
+        let value = |rejection| match rejection {
+            Rejection::NotFound { value, .. } => value,
+            other => panic!("{other}"),
+        };
+        assert_eq!(value(Rejection::not_found("token", &"é".repeat(80))), "é".repeat(80));
+        assert_eq!(value(Rejection::not_found("token", &"é".repeat(81))), format!("{}…", "é".repeat(80)));
+    }
+
+    #[test]
+    fn what_is_hidden_reads_like_what_never_was() {
+        let (hidden, absent) = (Rejection::hidden("token", "a"), Rejection::not_found("token", "a"));
+        assert_eq!(hidden.to_string(), absent.to_string());
+        assert!(hidden.is_refusal() && !absent.is_refusal());
     }
 }

@@ -236,7 +236,8 @@ mod tests {
     #[test]
     fn a_secret_has_the_documented_form() {
         let secret = Secret::from_entropy(Kind::Organization, &[0xff; ENTROPY]);
-        insta::assert_snapshot!(secret.text(), @"");
+        // The expected texts were computed apart from this code, with big integers and zlib's CRC-32.
+        insta::assert_snapshot!(secret.text(), @"chyo_3I8WM3Ol5AqzEVPa7SEj8WQFL5fOvnxRuzold5r3YBE1ZADCx");
         assert_eq!(secret.text().len(), LENGTH);
         assert_eq!(secret.prefix().as_str(), &secret.text()[..12]);
         assert_eq!(shape(secret.text()), Shape::WellFormed);
@@ -245,9 +246,27 @@ mod tests {
 
     #[test]
     fn the_smallest_secret_pads_with_zeros() {
-        assert!(
-            Secret::from_entropy(Kind::Instance, &[0; ENTROPY]).text().starts_with(&"chyi_0000".to_string())
-        );
+        let secret = Secret::from_entropy(Kind::Instance, &[0; ENTROPY]);
+        assert_eq!(secret.text(), "chyi_00000000000000000000000000000000000000000004dpH1o");
+    }
+
+    #[test]
+    fn entropy_is_one_big_endian_number_and_digits_start_with_the_lowest() {
+        let entropy: [u8; ENTROPY] = std::array::from_fn(|i| i as u8);
+        let secret = Secret::from_entropy(Kind::Session, &entropy);
+        assert_eq!(secret.text(), "chyu_d8q7ncN9fvfU8Ki196DlowaIiUqMaLKbtHXZV0bcG0B0cWDRd");
+    }
+
+    #[test]
+    fn the_shape_of_a_text_needs_no_look_up() {
+        let text = Secret::from_entropy(Kind::Project, &[7; ENTROPY]).into_text();
+        assert_eq!(shape(&text), Shape::WellFormed);
+        for cut in [&text[..53], "chyp_", &format!("{text}x"), &text.replacen("chyp", "chyi", 1)] {
+            assert_eq!(shape(cut), Shape::Malformed, "{cut}");
+        }
+        for foreign in ["", "chy", "chyx_abc", &text[1..], &text.to_uppercase(), "sk_live_0123456789"] {
+            assert_eq!(shape(foreign), Shape::Foreign, "{foreign}");
+        }
     }
 
     proptest! {

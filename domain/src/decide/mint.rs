@@ -134,7 +134,7 @@ pub(super) fn mint(
     mint: &Mint,
 ) -> Result<Decision, Rejection> {
     let scope = authorize_mint(state, caller, mint)?;
-    let grants = read_grants(state, scope, &mint.grants)?;
+    let grants = read_grants(state, caller, scope, &mint.grants)?;
     let minted = begin(state, caller.token(), at, scope, grants, &mint.particulars)?;
     caller.require_reach(state, &reach_of(scope, &minted))?;
     finish(state, scope, at, minted, &mint.particulars.entropy)
@@ -160,7 +160,7 @@ pub(super) fn narrow(
     }
     let grants = match &narrow.grants {
         None => Arc::clone(&parent.grants),
-        Some(texts) => read_grants(state, parent.scope, texts)?,
+        Some(texts) => read_grants(state, caller, parent.scope, texts)?,
     };
     let mut minted = begin(state, Some(parent), at, parent.scope, grants, &narrow.particulars)?;
     minted.narrowed = true;
@@ -268,19 +268,24 @@ pub(super) fn resolve_expiry(
 }
 
 /// Reads grants for a token of `scope`: sorted, without repetitions, at least one.
-pub(super) fn read_grants(state: &State, scope: Scope, texts: &[String]) -> Result<Arc<[Grant]>, Rejection> {
+pub(super) fn read_grants(
+    state: &State,
+    caller: &Caller,
+    scope: Scope,
+    texts: &[String],
+) -> Result<Arc<[Grant]>, Rejection> {
     if texts.is_empty() || texts.len() > GRANTS {
         let expected = format!("a list of 1 to {GRANTS} grants");
         return Err(Rejection::invalid("grants", &texts.len().to_string(), expected));
     }
     let mut grants =
-        texts.iter().map(|text| read_grant(state, scope, text)).collect::<Result<Vec<_>, _>>()?;
+        texts.iter().map(|text| read_grant(state, caller, scope, text)).collect::<Result<Vec<_>, _>>()?;
     grants.sort_unstable();
     grants.dedup();
     Ok(grants.into())
 }
 
-fn read_grant(state: &State, scope: Scope, text: &str) -> Result<Grant, Rejection> {
+fn read_grant(state: &State, caller: &Caller, scope: Scope, text: &str) -> Result<Grant, Rejection> {
     let (role_text, project_text) = match text.split_once('@') {
         Some((role, project)) => (role, Some(project)),
         None => (text, None),
@@ -291,8 +296,10 @@ fn read_grant(state: &State, scope: Scope, text: &str) -> Result<Grant, Rejectio
     let project = match (project_text, scope) {
         (None, _) => None,
         (Some(project), Scope::Organization(organization)) => {
-            match state.find_project(organization, project) {
-                Some(found) => Some(found.id),
+            let found = state.find_project(organization, project).map(|found| found.id);
+            // To narrow needs no permission, so it must not tell which projects there are.
+            match found.filter(|id| caller.may_know(Scope::Project(organization, *id))) {
+                Some(id) => Some(id),
                 None => return refuse(format!("a role at a project of {}", state.describe(scope))),
             }
         }
@@ -311,4 +318,316 @@ fn read_grant(state: &State, scope: Scope, text: &str) -> Result<Grant, Rejectio
         ));
     }
     Ok(Grant { role: role.name.clone(), project })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{World, admin, forbidden, hidden, invalid, missing, only};
+    use std::time::Duration;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn is_taken<T>(result: &Result<T, Rejection>) -> bool {
+        matches!(result, Err(Rejection::NameTaken { .. }))
+    }
+
+    #[test]
+    fn the_administrator_mints_at_every_scope() {
+        let mut world = World::with_tenants();
+        for (scope, grant, start) in [
+            ("instance", "instance-auditor", "chyi_"),
+            ("acme", "project-writer@web", "chyo_"),
+            ("acme/web", "project-writer", "chyp_"),
+        ] {
+            let id = world.mint(scope, &[grant]);
+            let token = world.token(id);
+            assert!(world.secret(id, 0).starts_with(start));
+            assert_eq!((token.scope, token.parent, token.narrowed), (world.scope(scope), None, false));
+            assert_eq!(token.created_by.to_string(), "admin-token");
+        }
+    }
+
+    #[test]
+    fn what_a_token_mints_is_its_child_and_inherits_time_and_networks() {
+        let mut world = World::with_tenants();
+        let end = world.at.after(90 * DAY);
+        let owner = world
+            .mint_by(&admin(), "acme", &["owner"], |p| {
+                p.expiry = Expiry::At(end);
+                p.allowed_networks = vec!["10.0.0.0/8".to_owned()];
+            })
+            .unwrap();
+        let caller = world.caller(owner);
+        let child = world.mint_by(&caller, "acme/web", &["project-reader"], |_| ()).unwrap();
+        let token = world.token(child);
+        assert_eq!((token.parent, token.expires_at), (Some(owner), Some(end)));
+        assert_eq!(token.allowed_networks, world.token(owner).allowed_networks);
+        assert_eq!(token.created_by, world.token(owner).by());
+    }
+
+    #[test]
+    fn to_mint_needs_the_permission_in_a_place_that_the_caller_may_know_of() {
+        let mut world = World::with_tenants();
+        let auditor = world.mint("acme", &["auditor"]);
+        let auditor = world.caller(auditor);
+        let refused = world.mint_by(&auditor, "acme", &["auditor"], |_| ());
+        assert_eq!(forbidden(refused), "tokens:mint at organization acme");
+        assert_eq!(
+            forbidden(world.mint_by(&auditor, "instance", &["instance-auditor"], |_| ())),
+            "tokens:mint at the instance"
+        );
+        for scope in ["other", "other/web"] {
+            assert!(hidden(world.mint_by(&auditor, scope, &["verifier"], |_| ())));
+        }
+        assert!(!hidden(world.mint_by(&auditor, "none", &["verifier"], |_| ())));
+        let of_web = world.mint("acme/web", &["project-admin"]);
+        let of_web = world.caller(of_web);
+        assert!(hidden(world.mint_by(&of_web, "acme/api", &["project-reader"], |_| ())));
+    }
+
+    #[test]
+    fn nobody_mints_more_than_it_has() {
+        let mut world = World::with_tenants();
+        let end = world.at.after(DAY);
+        let admin_of_acme = world
+            .mint_by(&admin(), "acme", &["admin"], |p| {
+                p.expiry = Expiry::At(end);
+                p.allowed_networks = vec!["10.0.0.0/8".to_owned(), "2001:db8::/32".to_owned()];
+            })
+            .unwrap();
+        let caller = world.caller(admin_of_acme);
+        let mut mint = |grant: &str, expiry: Expiry, networks: &[&str]| {
+            world.mint_by(&caller, "acme", &[grant], |p| {
+                p.expiry = expiry;
+                p.allowed_networks = crate::testing::texts(networks);
+            })
+        };
+        assert!(mint("admin", Expiry::At(end), &["10.1.0.0/16"]).is_ok());
+        assert_eq!(missing(mint("owner", Expiry::Inherited, &[])), ["* at organization acme"]);
+        let later = end.after(Duration::from_micros(1));
+        for expiry in [Expiry::Never, Expiry::At(later), Expiry::In(2 * DAY)] {
+            assert_eq!(missing(mint("member", expiry, &[])), [format!("time from {end} on")]);
+        }
+        for networks in [&["0.0.0.0/0"][..], &["10.0.0.0/8", "192.0.2.1"], &["::/0"]] {
+            let refused = mint("member", Expiry::Inherited, networks);
+            assert_eq!(missing(refused), ["networks outside 10.0.0.0/8, 2001:db8::/32"]);
+        }
+    }
+
+    #[test]
+    fn a_grant_in_a_project_gives_nothing_beside_it() {
+        let mut world = World::with_tenants();
+        let caller = world.mint("acme", &["project-admin@web", "member"]);
+        let caller = world.caller(caller);
+        world.mint_by(&caller, "acme", &["project-writer@web"], |_| ()).unwrap();
+        world.mint_by(&caller, "acme/web", &["project-admin"], |_| ()).unwrap();
+        let refused = missing(world.mint_by(&caller, "acme", &["project-writer@api"], |_| ()));
+        assert_eq!(refused, ["deployments:* at project api of acme"]);
+        let refused = missing(world.mint_by(&caller, "acme/api", &["project-reader"], |_| ()));
+        assert_eq!(refused, ["deployments:read at project api of acme"]);
+    }
+
+    #[test]
+    fn grants_are_roles_of_the_scope_and_its_level() {
+        let mut world = World::with_tenants();
+        for (scope, grants) in [
+            ("acme", &[][..]),
+            ("acme", &[""]),
+            ("acme", &["Owner"]),
+            ("acme", &["nobody"]),
+            ("acme", &["instance-admin"]),
+            ("acme", &["project-reader"]),
+            ("acme", &["member@web"]),
+            ("acme", &["project-reader@none"]),
+            ("acme", &["project-reader@"]),
+            ("acme", &["project-reader@web@web"]),
+            ("acme/web", &["member"]),
+            ("acme/web", &["project-reader@web"]),
+            ("instance", &["owner"]),
+            ("instance", &["project-reader@web"]),
+            ("acme", &["member"; 65]),
+        ] {
+            assert_eq!(invalid(world.mint_by(&admin(), scope, grants, |_| ())), "grants", "{grants:?}");
+        }
+        let other_web = world.state.find_project(world.scope("other").organization().unwrap(), "web");
+        let grant = format!("project-reader@{}", other_web.unwrap().id);
+        assert_eq!(invalid(world.mint_by(&admin(), "acme", &[&grant], |_| ())), "grants");
+        let id = world.mint("acme", &["project-reader@web", "member", "member"]);
+        assert_eq!(world.token(id).grants.len(), 2);
+    }
+
+    #[test]
+    fn a_token_begins_before_it_ends_and_ends_later_than_now() {
+        let mut world = World::with_tenants();
+        let at = world.at;
+        let mut mint = |start: Option<Timestamp>, expiry: Expiry| {
+            world.mint_by(&admin(), "acme", &["member"], |p| {
+                p.not_before = start;
+                p.expiry = expiry;
+            })
+        };
+        assert_eq!(invalid(mint(None, Expiry::At(at))), "expires_at");
+        assert_eq!(invalid(mint(None, Expiry::In(Duration::ZERO))), "expires_at");
+        assert_eq!(invalid(mint(None, Expiry::In(Duration::from_nanos(999)))), "expires_at");
+        assert!(mint(None, Expiry::At(at.after(Duration::from_micros(1)))).is_ok());
+        assert_eq!(invalid(mint(Some(at.after(DAY)), Expiry::In(DAY))), "not_before");
+        assert!(mint(Some(at.after(DAY)), Expiry::In(DAY + Duration::from_micros(1))).is_ok());
+        assert!(mint(Some(Timestamp::MIN), Expiry::In(Duration::MAX)).is_ok());
+    }
+
+    #[test]
+    fn texts_are_cleaned_masked_and_limited() {
+        let mut world = World::with_tenants();
+        let known = world.mint("acme", &["member"]);
+        let secret = world.secret(known, 0).to_owned();
+        let pasted = serde_json::json!({ "b": [secret.as_str()], "a": { secret.as_str(): 1 } });
+        let id = world
+            .mint_by(&admin(), "acme", &["member"], |p| {
+                p.name = format!("  of {secret} ");
+                p.description = Some(secret.clone());
+                p.metadata = pasted.as_object().cloned();
+            })
+            .unwrap();
+        let start = &secret[..12];
+        let token = world.token(id);
+        assert_eq!(*token.name, format!("of {start}…"));
+        assert_eq!(
+            token.metadata.as_ref().unwrap().json().get(),
+            format!(r#"{{"a":{{"{start}…":1}},"b":["{start}…"]}}"#)
+        );
+        assert!(!world.lines.concat().contains(&secret));
+        for bad in ["", " ", "a\u{7}", &"x".repeat(129)] {
+            assert_eq!(
+                invalid(world.mint_by(&admin(), "acme", &["member"], |p| p.name = bad.into())),
+                "name"
+            );
+        }
+        let long = Some("x".repeat(1_025));
+        let refused = world.mint_by(&admin(), "acme", &["member"], |p| p.description = long);
+        assert_eq!(invalid(refused), "description");
+        let networks = vec!["10.0.0.0/8 or so".to_owned()];
+        let refused = world.mint_by(&admin(), "acme", &["member"], |p| p.allowed_networks = networks);
+        assert_eq!(invalid(refused), "allowed_networks");
+    }
+
+    #[test]
+    fn metadata_is_small_and_has_one_way_to_be_written() {
+        let read = |value: serde_json::Value| metadata(value.as_object().unwrap());
+        for bad in [
+            serde_json::json!({ "a": 1.5 }),
+            serde_json::json!({ "a": [{ "b": -0.0 }] }),
+            serde_json::json!({ "a": "\u{0}" }),
+            serde_json::json!({ "a\n": 1 }),
+            serde_json::json!({ "a": { "\u{202e}": [] } }),
+            serde_json::json!({ "a": "x".repeat(4_096 - 7) }),
+        ] {
+            assert_eq!(invalid(read(bad)), "metadata");
+        }
+        assert!(read(serde_json::json!({ "a": "x".repeat(4_096 - 8) })).unwrap().is_some());
+        assert_eq!(read(serde_json::json!({})).unwrap(), None);
+        let sorted = read(serde_json::json!({ "b": u64::MAX, "a": i64::MIN })).unwrap().unwrap();
+        assert_eq!(sorted.json().get(), r#"{"a":-9223372036854775808,"b":18446744073709551615}"#);
+    }
+
+    #[test]
+    fn a_name_is_held_by_one_live_token_of_a_scope() {
+        let mut world = World::with_tenants();
+        let mint = |world: &mut World, scope: &str, expiry: Expiry| {
+            world.mint_by(
+                &admin(),
+                scope,
+                &[if scope == "acme" { "member" } else { "project-reader" }],
+                |p| {
+                    p.name = "deploy".to_owned();
+                    p.expiry = expiry;
+                },
+            )
+        };
+        let first = mint(&mut world, "acme", Expiry::In(DAY)).unwrap();
+        assert!(is_taken(&mint(&mut world, "acme", Expiry::Never)));
+        mint(&mut world, "acme/web", Expiry::Never).unwrap();
+        world.pass_almost(DAY);
+        assert!(is_taken(&mint(&mut world, "acme", Expiry::Never)));
+        // An expired token lets its name go, and does not get it back by being revoked.
+        world.pass(Duration::from_micros(1));
+        let second = mint(&mut world, "acme", Expiry::Never).unwrap();
+        world.revoke(&admin(), first, false).unwrap();
+        assert!(is_taken(&mint(&mut world, "acme", Expiry::Never)));
+        world.revoke(&admin(), second, false).unwrap();
+        mint(&mut world, "acme", Expiry::Never).unwrap();
+    }
+
+    #[test]
+    fn any_holder_narrows_what_it_holds() {
+        let mut world = World::with_tenants();
+        let reader = world.mint("acme", &["project-reader@web"]);
+        let caller = world.caller(reader);
+        let child = world.narrow(&caller, None, |_| ()).unwrap();
+        let token = world.token(child);
+        assert_eq!((token.parent, token.narrowed), (Some(reader), true));
+        assert_eq!(token.grants, world.token(reader).grants);
+        let refused = missing(world.narrow(&caller, Some(&["project-writer@web"]), |_| ()));
+        assert_eq!(refused, ["deployments:* at project web of acme"]);
+        assert_eq!(invalid(world.narrow(&caller, Some(&[]), |_| ())), "grants");
+        assert_eq!(invalid(world.narrow(&admin(), None, |_| ())), "caller");
+    }
+
+    #[test]
+    fn narrowing_does_not_tell_which_projects_there_are() {
+        let mut world = World::with_tenants();
+        let api = world.scope("acme/api").project().unwrap();
+        let caller = world.mint("acme", &["project-reader@web"]);
+        let caller = world.caller(caller);
+        let mut refusal = |grant: &str| {
+            let refused = world.narrow(&caller, Some(&[grant]), |_| ()).unwrap_err().to_string();
+            refused.replace(grant, "…")
+        };
+        let absent = refusal("project-reader@none");
+        assert_eq!(refusal("project-reader@api"), absent);
+        assert_eq!(refusal(&format!("project-reader@{api}")), absent);
+    }
+
+    #[test]
+    fn a_chain_has_eight_links_and_every_one_bounds_the_last() {
+        let mut world = World::with_tenants();
+        let root = world.mint("acme", &["admin"]);
+        let mut chain = vec![root];
+        for _ in 1..NARROWINGS {
+            let caller = world.caller(*chain.last().unwrap());
+            chain.push(world.narrow(&caller, None, |_| ()).unwrap());
+        }
+        let last = *chain.last().unwrap();
+        let caller = world.caller(last);
+        assert_eq!(invalid(world.narrow(&caller, None, |_| ())), "caller");
+        // A grant taken from any link is gone for all below it.
+        assert!(caller.may(&world.state, "roles:update", world.scope("acme")));
+        world.update(&admin(), chain[3], |u| u.grants = Some(vec!["member".to_owned()])).unwrap();
+        let caller = world.caller(last);
+        assert!(!caller.may(&world.state, "roles:update", world.scope("acme")));
+        assert!(caller.may(&world.state, "tokens:mint", world.scope("acme")));
+        // Nor is it to be had back by minting instead of narrowing.
+        let refused = missing(world.mint_by(&caller, "acme", &["admin"], |_| ()));
+        assert!(refused.contains(&"roles:* at organization acme".to_owned()));
+        // Each link's revocation ends all below it, and nothing above.
+        world.revoke(&admin(), chain[2], false).unwrap();
+        for (index, id) in chain.iter().enumerate() {
+            let expected = if index < 2 { Status::Live } else { Status::Revoked };
+            assert_eq!(world.state.status(world.token(*id), world.at), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_mint_comes_to_says_all_that_was_asked() {
+        let mut world = World::with_tenants();
+        let particulars = world.particulars("ci");
+        let mint =
+            Mint { scope: ScopeText::Instance, grants: vec!["instance-verifier".to_owned()], particulars };
+        let decision = world.admin(super::super::Command::Mint(mint));
+        let Event::TokenMinted(minted) = only(&decision) else { panic!() };
+        let secret = decision.secret.as_ref().unwrap();
+        assert_eq!((minted.hash, minted.prefix), (secret.hash(), secret.prefix()));
+        assert_eq!(decision.subject, Subject::Token(minted.token));
+        assert!(!format!("{decision:?}").contains(secret.text()));
+    }
 }

@@ -121,7 +121,8 @@ impl Decision {
     }
 }
 
-/// Decides a command on a state at a time.
+/// Decides a command on a state at a time. The caller has to come from [`crate::authority::authenticate`] on this same
+/// state: what its token held on an earlier one is not looked up again.
 pub fn decide(
     state: &State,
     caller: &Caller,
@@ -132,7 +133,7 @@ pub fn decide(
     if let Some(wanted) = &idempotency
         && let Some(reply) = state.reply(&wanted.key, at)
     {
-        authorize(state, caller, &request.command)?;
+        authorize_repeated(state, caller, &request.command, reply.subject)?;
         if reply.body != wanted.body {
             return Err(Rejection::IdempotencyKeyReused);
         }
@@ -164,25 +165,52 @@ pub fn decide(
     Ok(decision)
 }
 
-fn authorize(state: &State, caller: &Caller, command: &Command) -> Result<(), Rejection> {
+/// Authorizes a command again that was done before. What it was done to is looked for by id and not by the name in
+/// the request: a rename, this one or a later one, may have given that name up.
+fn authorize_repeated(
+    state: &State,
+    caller: &Caller,
+    command: &Command,
+    subject: Subject,
+) -> Result<(), Rejection> {
+    let place = place_of(state, subject);
+    let require = |permission, place: Scope| {
+        if caller.may_know(place) { caller.require(state, permission, place) } else { Err(hidden(subject)) }
+    };
     match command {
         Command::Start(_) | Command::EnrollRoles | Command::Resume(_) => require_system(caller),
         Command::ChangePolicy(_) => caller.require(state, "instance:update", Scope::Instance),
         Command::CreateOrganization(_) => caller.require(state, "organizations:create", Scope::Instance),
-        Command::RenameOrganization(rename) => {
-            organization::authorize_rename(state, caller, rename).map(drop)
+        Command::RenameOrganization(_) => require("organizations:update", place),
+        Command::CreateProject(_) => {
+            require("projects:create", place.organization().map_or(place, Scope::Organization))
         }
-        Command::CreateProject(create) => {
-            organization::authorize_create_project(state, caller, create).map(drop)
-        }
-        Command::RenameProject(rename) => {
-            organization::authorize_rename_project(state, caller, rename).map(drop)
-        }
-        Command::Mint(mint) => mint::authorize_mint(state, caller, mint).map(drop),
+        Command::RenameProject(_) => require("projects:update", place),
+        Command::Mint(_) => require("tokens:mint", place),
         Command::Narrow(_) => mint::authorize_narrow(caller).map(drop),
         Command::Update(update) => find_token(state, caller, update.token, "tokens:update").map(drop),
         Command::Rotate(rotate) => token::authorize_rotate(state, caller, rotate).map(drop),
         Command::Revoke(revoke) => token::authorize_revoke(state, caller, revoke).map(drop),
+    }
+}
+
+/// The scope that a subject is, or acts in.
+fn place_of(state: &State, subject: Subject) -> Scope {
+    let place = match subject {
+        Subject::Instance => None,
+        Subject::Organization(id) => Some(Scope::Organization(id)),
+        Subject::Project(id) => state.project(id).map(|found| Scope::Project(found.organization, id)),
+        Subject::Token(id) => state.tokens().get(id).map(|found| found.scope),
+    };
+    place.unwrap_or(Scope::Instance)
+}
+
+fn hidden(subject: Subject) -> Rejection {
+    match subject {
+        Subject::Instance => Rejection::hidden("instance", ""),
+        Subject::Organization(id) => Rejection::hidden("organization", &id),
+        Subject::Project(id) => Rejection::hidden("project", &id),
+        Subject::Token(id) => Rejection::hidden("token", &id),
     }
 }
 
@@ -305,4 +333,210 @@ pub fn metadata(value: &serde_json::Map<String, serde_json::Value>) -> Result<Op
     let masked = crate::text::mask(&json).into_owned();
     let raw = serde_json::value::RawValue::from_string(masked).expect("masked JSON is JSON");
     Ok(Some(Metadata(raw)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::IDEMPOTENCY_WINDOW;
+    use crate::testing::{World, admin, forbidden, hidden, repeat, texts};
+    use std::time::Duration;
+
+    fn request(command: Command, key: &str, body: &str) -> Request {
+        Request { command, expected_revision: None, repeat: Some(repeat("POST /v1/things", key, body)) }
+    }
+
+    fn mint(world: &mut World, name: &str) -> Command {
+        let particulars = world.particulars(name);
+        let scope = ScopeText::Organization("acme".to_owned());
+        Command::Mint(Mint { scope, grants: texts(&["verifier"]), particulars })
+    }
+
+    fn rename(organization: &str, name: &str) -> Command {
+        let change = NamingChange { name: Some(name.to_owned()), display_name: None };
+        Command::RenameOrganization(RenameOrganization { organization: organization.to_owned(), change })
+    }
+
+    fn rename_project(project: &str, name: &str) -> Command {
+        let change = NamingChange { name: Some(name.to_owned()), display_name: None };
+        let (organization, project) = ("acme".to_owned(), project.to_owned());
+        Command::RenameProject(RenameProject { organization, project, change })
+    }
+
+    #[test]
+    fn a_repeated_request_has_one_effect_and_the_same_subject() {
+        let mut world = World::with_tenants();
+        let command = mint(&mut world, "ci");
+        let first = world.request(&admin(), &request(command, "k", "b")).unwrap();
+        assert!(first.secret.is_some() && !first.repeated);
+        world.pass_almost(IDEMPOTENCY_WINDOW);
+        let command = mint(&mut world, "ci");
+        let again = world.request(&admin(), &request(command, "k", "b")).unwrap();
+        assert!(again.repeated && again.events.is_empty() && again.secret.is_none());
+        assert_eq!((again.subject, &again.idempotency), (first.subject, &first.idempotency));
+        let command = mint(&mut world, "ci");
+        let other_body = world.request(&admin(), &request(command, "k", "c"));
+        assert_eq!(other_body.unwrap_err(), Rejection::IdempotencyKeyReused);
+        world.pass(Duration::from_micros(1));
+        let command = mint(&mut world, "ci 2");
+        assert!(!world.request(&admin(), &request(command, "k", "c")).unwrap().repeated);
+    }
+
+    #[test]
+    fn a_key_means_something_only_to_its_caller_and_route() {
+        let mut world = World::with_tenants();
+        let owner = world.mint("acme", &["owner"]);
+        let owner = world.caller(owner);
+        let command = mint(&mut world, "a");
+        world.request(&admin(), &request(command, "k", "b")).unwrap();
+        let command = mint(&mut world, "b");
+        assert!(!world.request(&owner, &request(command, "k", "b")).unwrap().repeated);
+        let command = mint(&mut world, "c");
+        let elsewhere =
+            Request { repeat: Some(repeat("POST /v1/others", "k", "b")), ..request(command, "k", "b") };
+        assert!(!world.request(&admin(), &elsewhere).unwrap().repeated);
+        // Where a part ends is part of the key.
+        let parts = |route, key| idempotency(&admin(), &repeat(route, key, "")).key;
+        assert_ne!(parts("ab", "c"), parts("a", "bc"));
+    }
+
+    #[test]
+    fn a_key_survives_the_rotation_of_its_caller() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["owner"]);
+        let (command, caller) = (mint(&mut world, "a"), world.caller(id));
+        world.request(&caller, &request(command, "k", "b")).unwrap();
+        world.rotate(&admin(), id, Duration::ZERO).unwrap();
+        let (command, caller) = (mint(&mut world, "a"), world.caller(id));
+        assert!(world.request(&caller, &request(command, "k", "b")).unwrap().repeated);
+    }
+
+    #[test]
+    fn a_repeated_request_is_authorized_again() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["owner"]);
+        let (command, caller) = (mint(&mut world, "a"), world.caller(id));
+        world.request(&caller, &request(command, "k", "b")).unwrap();
+        world.update(&admin(), id, |u| u.grants = Some(texts(&["auditor"]))).unwrap();
+        for body in ["b", "c"] {
+            let (command, caller) = (mint(&mut world, "a"), world.caller(id));
+            let refused = world.request(&caller, &request(command, "k", body));
+            assert_eq!(forbidden(refused), "tokens:mint at organization acme");
+        }
+    }
+
+    #[test]
+    fn a_repeated_rename_finds_what_it_renamed() {
+        let mut world = World::with_tenants();
+        let acme = world.state.find_organization("acme").unwrap().id;
+        let web = world.scope("acme/web").project().unwrap();
+        let first = world.request(&admin(), &request(rename_project("web", "site"), "p", "")).unwrap();
+        assert_eq!(first.subject, Subject::Project(web));
+        world.project("acme", "web");
+        world.request(&admin(), &request(rename("acme", "beta"), "o", "")).unwrap();
+        let again = world.request(&admin(), &request(rename("acme", "beta"), "o", "")).unwrap();
+        assert_eq!((again.repeated, again.subject), (true, Subject::Organization(acme)));
+        let again = world.request(&admin(), &request(rename_project("web", "site"), "p", "")).unwrap();
+        assert_eq!((again.repeated, again.subject), (true, Subject::Project(web)));
+    }
+
+    #[test]
+    fn what_a_caller_may_no_longer_know_is_hidden_from_its_repeats() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["project-admin@web", "project-reader@api"]);
+        let caller = world.caller(id);
+        world.request(&caller, &request(rename_project("web", "site"), "k", "")).unwrap();
+        world.update(&admin(), id, |u| u.grants = Some(texts(&["project-reader@api"]))).unwrap();
+        let caller = world.caller(id);
+        assert!(hidden(world.request(&caller, &request(rename_project("web", "site"), "k", ""))));
+    }
+
+    #[test]
+    fn every_repeated_command_is_authorized_by_the_rule_of_its_first_time() {
+        let mut world = World::with_tenants();
+        let (boss, stranger) =
+            (world.mint("instance", &["instance-admin"]), world.mint("acme", &["verifier"]));
+        let target = world.mint("acme", &["member"]);
+        let (project, entropy) = (crate::id::ProjectId(world.id()), world.entropy());
+        let create = CreateProject {
+            id: project,
+            organization: "acme".to_owned(),
+            name: "new".to_owned(),
+            display_name: None,
+        };
+        let update = Update {
+            token: target,
+            name: Some("x".to_owned()),
+            description: None,
+            metadata: None,
+            grants: None,
+            expiry: None,
+        };
+        let commands = [
+            Command::ChangePolicy(ChangePolicy { max_staleness_ms: Some(200), ..ChangePolicy::default() }),
+            Command::CreateOrganization(CreateOrganization {
+                id: crate::id::OrganizationId(world.id()),
+                name: "third".to_owned(),
+                display_name: None,
+            }),
+            Command::CreateProject(create),
+            Command::Narrow(Narrow { grants: None, particulars: world.particulars("n") }),
+            Command::Update(update),
+            Command::Rotate(Rotate { token: target, entropy, overlap: Duration::ZERO }),
+            Command::Revoke(Revoke { token: target, reason: None, note: None, cascade: false }),
+        ];
+        for command in commands {
+            let caller = world.caller(boss);
+            let request = request(command, &format!("{}", world.lines.len()), "");
+            assert!(!world.request(&caller, &request).unwrap().repeated);
+            let lines = world.lines.len();
+            assert!(world.request(&caller, &request).unwrap().repeated);
+            assert_eq!(world.lines.len(), lines);
+            if !matches!(request.command, Command::Narrow(_)) {
+                let subject = decide(&world.state, &caller, world.at, &request).unwrap().subject;
+                let stranger = world.caller(stranger);
+                authorize_repeated(&world.state, &stranger, &request.command, subject).unwrap_err();
+            }
+        }
+        assert!(
+            authorize_repeated(&world.state, &admin(), &Command::EnrollRoles, Subject::Instance).is_err()
+        );
+    }
+
+    #[test]
+    fn requests_are_forgotten_after_a_day_and_not_before() {
+        let mut world = World::with_tenants();
+        let command = mint(&mut world, "a");
+        let first = world.request(&admin(), &request(command, "k", "b")).unwrap();
+        let key = first.idempotency.unwrap().key;
+        world.pass_almost(IDEMPOTENCY_WINDOW);
+        world.state.forget_replies(world.at);
+        assert!(world.state.reply(&key, world.at).is_some());
+        world.pass(Duration::from_micros(1));
+        assert!(world.state.reply(&key, world.at).is_none());
+        world.state.forget_replies(world.at);
+        world.mint("acme", &["member"]);
+        assert_eq!(world.state.difference(&world.folded()), None);
+    }
+
+    #[test]
+    fn each_command_names_the_permission_that_it_is_refused_for() {
+        let mut world = World::with_tenants();
+        let target = world.mint("acme", &["member"]);
+        let caller = world.mint("acme", &["auditor"]);
+        let caller = world.caller(caller);
+        let mut commands = vec![
+            Command::ChangePolicy(ChangePolicy::default()),
+            rename("acme", "x"),
+            rename_project("web", "x"),
+            mint(&mut world, "x"),
+            Command::Revoke(Revoke { token: target, reason: None, note: None, cascade: false }),
+        ];
+        let entropy = world.entropy();
+        commands.push(Command::Rotate(Rotate { token: target, entropy, overlap: Duration::ZERO }));
+        for command in commands {
+            let permission = command.permission().unwrap();
+            assert!(forbidden(world.run(&caller, command)).starts_with(permission));
+        }
+    }
 }

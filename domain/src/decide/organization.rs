@@ -223,3 +223,176 @@ fn require_free_project_name(
         Some(_) => Err(Rejection::NameTaken { kind: "project", name: name.to_string(), until: None }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::{Command, Decision};
+    use crate::testing::{World, admin, forbidden, hidden, invalid, only, types};
+    use std::time::Duration;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn named(name: &str) -> NamingChange {
+        NamingChange { name: Some(name.to_owned()), display_name: None }
+    }
+
+    fn create(world: &mut World, caller: &Caller, name: &str) -> Result<Decision, Rejection> {
+        let id = OrganizationId(world.id());
+        let create = CreateOrganization { id, name: name.to_owned(), display_name: None };
+        world.run(caller, Command::CreateOrganization(create))
+    }
+
+    fn rename(
+        world: &mut World,
+        caller: &Caller,
+        organization: &str,
+        change: NamingChange,
+    ) -> Result<Decision, Rejection> {
+        let rename = RenameOrganization { organization: organization.to_owned(), change };
+        world.run(caller, Command::RenameOrganization(rename))
+    }
+
+    fn create_project(
+        world: &mut World,
+        caller: &Caller,
+        organization: &str,
+        name: &str,
+    ) -> Result<Decision, Rejection> {
+        let id = ProjectId(world.id());
+        let (organization, name) = (organization.to_owned(), name.to_owned());
+        let create = CreateProject { id, organization, name, display_name: Some("Web shop".to_owned()) };
+        world.run(caller, Command::CreateProject(create))
+    }
+
+    fn rename_project(
+        world: &mut World,
+        caller: &Caller,
+        (organization, project): (&str, &str),
+        change: NamingChange,
+    ) -> Result<Decision, Rejection> {
+        let (organization, project) = (organization.to_owned(), project.to_owned());
+        world.run(caller, Command::RenameProject(RenameProject { organization, project, change }))
+    }
+
+    fn is_taken<T>(result: &Result<T, Rejection>) -> bool {
+        matches!(result, Err(Rejection::NameTaken { .. }))
+    }
+
+    #[test]
+    fn an_organization_is_created_once_by_whoever_may() {
+        let mut world = World::new();
+        let provisioner = world.mint("instance", &["provisioner"]);
+        let provisioner = world.caller(provisioner);
+        let created = create(&mut world, &provisioner, "acme").unwrap();
+        assert_eq!(types(&created), ["OrganizationCreated"]);
+        assert!(is_taken(&create(&mut world, &admin(), "acme")));
+        assert_eq!(invalid(create(&mut world, &admin(), "Acme")), "name");
+        assert_eq!(invalid(create(&mut world, &admin(), "owner")), "name");
+        let owner = world.mint("acme", &["owner"]);
+        let owner = world.caller(owner);
+        let refused = create(&mut world, &owner, "mine");
+        assert_eq!(forbidden(refused), "organizations:create at the instance");
+    }
+
+    #[test]
+    fn a_freed_name_stays_reserved_for_90_days_but_its_own_may_take_it_back() {
+        let mut world = World::with_tenants();
+        rename(&mut world, &admin(), "acme", named("beta")).unwrap();
+        assert!(world.state.find_organization("acme").is_none());
+        world.pass_almost(90 * DAY);
+        assert!(is_taken(&create(&mut world, &admin(), "acme")));
+        assert!(is_taken(&rename(&mut world, &admin(), "other", named("acme"))));
+        rename(&mut world, &admin(), "beta", named("acme")).unwrap();
+        rename(&mut world, &admin(), "acme", named("gamma")).unwrap();
+        world.pass(90 * DAY);
+        create(&mut world, &admin(), "acme").unwrap();
+        // Now it is another's: who had it first has lost it.
+        assert!(is_taken(&rename(&mut world, &admin(), "gamma", named("acme"))));
+    }
+
+    #[test]
+    fn renaming_changes_what_is_said_and_nothing_else() {
+        let mut world = World::with_tenants();
+        let same = rename(&mut world, &admin(), "acme", named("acme")).unwrap();
+        assert!(same.events.is_empty());
+        let change = NamingChange { name: None, display_name: Some("Acme Inc.".to_owned()) };
+        let renamed = rename(&mut world, &admin(), "acme", change).unwrap();
+        let Event::OrganizationRenamed { before, after } = only(&renamed) else { panic!() };
+        assert_eq!(
+            (before.display_name.as_deref(), after.display_name.as_deref()),
+            (None, Some("Acme Inc."))
+        );
+        let change = NamingChange { name: None, display_name: Some(String::new()) };
+        rename(&mut world, &admin(), "acme", change).unwrap();
+        assert_eq!(world.state.find_organization("acme").unwrap().naming.display_name, None);
+    }
+
+    #[test]
+    fn renaming_an_organization_is_for_who_may_and_hidden_from_strangers() {
+        let mut world = World::with_tenants();
+        let member = world.mint("acme", &["member"]);
+        let (member, stranger) = (world.caller(member), world.mint("other", &["owner"]));
+        let stranger = world.caller(stranger);
+        let refused = rename(&mut world, &member, "acme", named("new"));
+        assert_eq!(forbidden(refused), "organizations:update at organization acme");
+        assert!(hidden(rename(&mut world, &stranger, "acme", named("new"))));
+        assert!(!hidden(rename(&mut world, &stranger, "never-was", named("new"))));
+        assert!(is_taken(&rename(&mut world, &stranger, "other", named("acme"))));
+    }
+
+    #[test]
+    fn projects_are_named_once_in_their_organization_and_free_at_once() {
+        let mut world = World::with_tenants();
+        assert!(is_taken(&create_project(&mut world, &admin(), "acme", "web")));
+        assert!(is_taken(&rename_project(&mut world, &admin(), ("acme", "api"), named("web"))));
+        create_project(&mut world, &admin(), "other", "api").unwrap();
+        let renamed = rename_project(&mut world, &admin(), ("acme", "web"), named("site")).unwrap();
+        assert_eq!(types(&renamed), ["ProjectRenamed"]);
+        assert_eq!(types(&create_project(&mut world, &admin(), "acme", "web").unwrap()), ["ProjectCreated"]);
+        assert!(
+            rename_project(&mut world, &admin(), ("acme", "web"), named("web")).unwrap().events.is_empty()
+        );
+        assert_eq!(invalid(create_project(&mut world, &admin(), "acme", "Ä")), "name");
+    }
+
+    #[test]
+    fn projects_are_changed_by_who_may_and_hidden_from_others() {
+        let mut world = World::with_tenants();
+        let of_web = world.mint("acme/web", &["project-admin"]);
+        let through_grant = world.mint("acme", &["project-admin@web"]);
+        let reader = world.mint("acme", &["member"]);
+        let stranger = world.mint("other", &["owner"]);
+        for id in [of_web, through_grant] {
+            let caller = world.caller(id);
+            assert!(hidden(rename_project(&mut world, &caller, ("acme", "api"), named("x"))));
+            assert!(!hidden(rename_project(&mut world, &caller, ("acme", "never-was"), named("x"))));
+            rename_project(&mut world, &caller, ("acme", "web"), named("site")).unwrap();
+            rename_project(&mut world, &caller, ("acme", "site"), named("web")).unwrap();
+            let refused = create_project(&mut world, &caller, "acme", "new");
+            assert_eq!(forbidden(refused), "projects:create at organization acme");
+        }
+        let (reader, stranger) = (world.caller(reader), world.caller(stranger));
+        let refused = rename_project(&mut world, &reader, ("acme", "web"), named("x"));
+        assert_eq!(forbidden(refused), "projects:update at project web of acme");
+        assert!(hidden(create_project(&mut world, &stranger, "acme", "x")));
+        assert!(hidden(rename_project(&mut world, &stranger, ("acme", "web"), named("x"))));
+    }
+
+    #[test]
+    fn a_name_is_never_taken_for_an_id() {
+        let mut world = World::with_tenants();
+        let acme = world.state.find_organization("acme").unwrap().id;
+        let simple = acme.0.simple().to_string();
+        create(&mut world, &admin(), &simple).unwrap();
+        assert_ne!(world.state.find_organization(&simple).unwrap().id, acme);
+        for text in [acme.to_string(), acme.to_string().to_uppercase()] {
+            assert_eq!(world.state.find_organization(&text).unwrap().id, acme);
+        }
+        for text in [format!("{{{acme}}}"), format!("urn:uuid:{acme}")] {
+            assert!(world.state.find_organization(&text).is_none(), "{text}");
+        }
+        create_project(&mut world, &admin(), "acme", &simple).unwrap();
+        assert!(is_taken(&create_project(&mut world, &admin(), "acme", &simple)));
+    }
+}

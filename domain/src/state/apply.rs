@@ -196,6 +196,11 @@ impl State {
             (Some(org), Some(project)) => Scope::Project(org, project),
             (None, Some(project)) => return Err(missing("organization of project", project)),
         };
+        self.require_place(scope)?;
+        // A parent comes before its children, so lineages are trees and every walk through one ends.
+        if let Some(parent) = minted.parent.filter(|parent| self.tokens.get(*parent).is_none()) {
+            return Err(missing("token", parent));
+        }
         if self.tokens.get(minted.token).is_some() || self.tokens.by_secret(&minted.hash).is_some() {
             return Err(Corrupt(format!("the token {} was minted twice", minted.token)));
         }
@@ -227,6 +232,19 @@ impl State {
             }
         });
         Ok(())
+    }
+
+    fn require_place(&self, scope: Scope) -> Result<(), Corrupt> {
+        match scope {
+            Scope::Instance => Ok(()),
+            Scope::Organization(id) => {
+                self.organization(id).map(drop).ok_or_else(|| missing("organization", id))
+            }
+            Scope::Project(organization, id) => {
+                let project = self.project(id).filter(|project| project.organization == organization);
+                project.map(drop).ok_or_else(|| missing("project", id))
+            }
+        }
     }
 
     fn rotate(&mut self, rotated: &TokenRotated) -> Result<(), Corrupt> {

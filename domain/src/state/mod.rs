@@ -262,9 +262,14 @@ impl State {
         }
     }
 
-    /// Starts the journal: what is applied from here on can be taken back.
+    /// Starts the journal: what is applied from here on can be taken back. What was applied before stays.
     pub fn begin(&mut self) {
         self.journal = Some(Journal { counters: self.counters, undo: Vec::new() });
+    }
+
+    /// Ends the journal: what was applied since [`State::begin`] stays, and nothing more is kept for taking it back.
+    pub fn accept(&mut self) {
+        self.journal = None;
     }
 
     /// Takes back everything that was applied since [`State::begin`].
@@ -332,4 +337,194 @@ fn restore_ordered<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, before: Option
         Some(value) => table.insert(key, value),
         None => table.remove(&key),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authority::Caller;
+    use crate::decide::{Command, Expiry, NamingChange, RenameOrganization, RenameProject, Update};
+    use crate::testing::{World, admin, texts};
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    impl State {
+        /// What no command brings about yet.
+        pub(crate) fn suspend(&mut self, id: OrganizationId) {
+            let organization = self.organizations.get_mut(&id).unwrap();
+            Arc::make_mut(organization).suspended = true;
+        }
+    }
+
+    fn rename(name: &str, to: &str) -> Command {
+        let change = NamingChange { name: Some(to.to_owned()), display_name: None };
+        Command::RenameOrganization(RenameOrganization { organization: name.to_owned(), change })
+    }
+
+    /// Runs `change` in a journal and takes it back: the state has to be the one that its lines fold to.
+    fn tentatively(world: &mut World, change: impl FnOnce(&mut World)) {
+        let kept = world.lines.len();
+        world.state.begin();
+        change(world);
+        assert!(world.lines.len() > kept, "something has to be taken back");
+        world.state.roll_back();
+        world.lines.truncate(kept);
+        assert_eq!(world.state.difference(&world.folded()), None);
+    }
+
+    fn named(world: &mut World, name: &str, expiry: Expiry) -> TokenId {
+        let name = name.to_owned();
+        world
+            .mint_by(&admin(), "acme", &["admin"], |p| {
+                p.name = name;
+                p.expiry = expiry;
+            })
+            .unwrap()
+    }
+
+    fn call(name: &str) -> impl FnOnce(&mut Update) + use<> {
+        let name = name.to_owned();
+        |update| update.name = Some(name)
+    }
+
+    #[test]
+    fn a_roll_back_gives_names_back_to_who_held_them() {
+        let mut world = World::with_tenants();
+        let short = named(&mut world, "a", Expiry::In(DAY));
+        let long = named(&mut world, "b", Expiry::Never);
+        world.pass(DAY);
+        let holder = |world: &World, name| {
+            world.state.tokens().by_name(world.scope("acme"), name).map(|token| token.id)
+        };
+        tentatively(&mut world, |world| {
+            // The expired holder is replaced, the new one goes on to another name, which is then freed and retaken.
+            let new = named(world, "a", Expiry::Never);
+            world.update(&admin(), new, call("c")).unwrap();
+            world.update(&admin(), long, call("a")).unwrap();
+            named(world, "b", Expiry::Never);
+            world.revoke(&admin(), new, false).unwrap();
+            assert!(world.state.tokens().by_name(world.scope("acme"), "c").is_none());
+            named(world, "c", Expiry::Never);
+            world.revoke(&admin(), long, false).unwrap();
+            world.revoke(&admin(), short, false).unwrap();
+        });
+        assert_eq!((holder(&world, "a"), holder(&world, "b")), (Some(short), Some(long)));
+        assert_eq!(holder(&world, "c"), None);
+    }
+
+    #[test]
+    fn a_roll_back_takes_back_every_kind_of_event() {
+        let mut world = World::with_tenants();
+        let root = world.mint("acme", &["admin"]);
+        let caller = world.caller(root);
+        let child = world.narrow(&caller, None, |_| ()).unwrap();
+        tentatively(&mut world, |world| {
+            world.organization("third");
+            world.project("third", "web");
+            world.admin(rename("acme", "beta"));
+            world.admin(rename("beta", "acme"));
+            world.admin(rename("other", "gamma"));
+            let change = NamingChange { name: Some("site".to_owned()), display_name: Some("S".to_owned()) };
+            let (organization, project) = ("acme".to_owned(), "web".to_owned());
+            world.admin(Command::RenameProject(RenameProject { organization, project, change }));
+            world.admin(Command::ChangePolicy(crate::decide::ChangePolicy {
+                record_within_ms: Some(9),
+                ..Default::default()
+            }));
+            let caller = world.caller(root);
+            world.mint_by(&caller, "acme/api", &["project-reader"], |_| ()).unwrap();
+            for id in [root, child, child] {
+                world.rotate(&admin(), id, DAY).unwrap();
+            }
+            world.update(&admin(), child, |u| u.grants = Some(texts(&["member"]))).unwrap();
+            world.update(&admin(), child, |u| u.expiry = Some(Expiry::In(DAY))).unwrap();
+            world.revoke(&admin(), root, true).unwrap();
+        });
+        assert_eq!(world.secrets(child), 3);
+        assert!(
+            world.state.tokens().by_secret(&crate::secret::SecretHash::of(world.secret(child, 2))).is_none()
+        );
+        assert!(world.log_in(child, 0, None).is_ok());
+    }
+
+    #[test]
+    fn a_roll_back_forgets_requests_and_what_is_accepted_stays() {
+        let mut world = World::with_tenants();
+        let request = |name: &str| crate::decide::Request {
+            command: rename("acme", name),
+            expected_revision: None,
+            repeat: Some(crate::testing::repeat("PATCH /v1/organizations/acme", "k", "")),
+        };
+        tentatively(&mut world, |world| {
+            assert!(!world.request(&admin(), &request("beta")).unwrap().repeated);
+            assert!(world.request(&admin(), &request("beta")).unwrap().repeated);
+        });
+        world.state.begin();
+        assert!(!world.request(&admin(), &request("beta")).unwrap().repeated);
+        world.state.accept();
+        world.state.roll_back();
+        assert!(world.request(&admin(), &request("beta")).unwrap().repeated);
+        assert_eq!(world.state.difference(&world.folded()), None);
+    }
+
+    #[test]
+    fn a_second_journal_takes_back_only_its_own() {
+        let mut world = World::with_tenants();
+        world.state.begin();
+        world.mint("acme", &["member"]);
+        tentatively(&mut world, |world| {
+            world.mint("acme", &["member"]);
+        });
+    }
+
+    #[test]
+    fn a_state_differs_from_one_with_another_past() {
+        let (one, mut other) = (World::with_tenants(), World::with_tenants());
+        assert_eq!(one.state.difference(&other.state), None);
+        let id = other.mint("acme", &["member"]);
+        assert!(one.state.difference(&other.state).is_some());
+        let before = other.folded();
+        other.update(&admin(), id, call("x")).unwrap();
+        assert!(other.state.difference(&before).is_some());
+    }
+
+    #[test]
+    fn a_log_that_does_not_fold_stops() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["member"]);
+        let last = world.lines.last().unwrap().clone();
+        let owner = world.token(id).scope.organization().unwrap().to_string();
+        let stranger = "019ab7a4-0000-7000-8000-ffffffffffff";
+        let next = last.replace(r#""n":4"#, r#""n":5"#).replace(&id.to_string(), stranger);
+        let with_parent = |parent: &str| next.replace(r#""hash""#, &format!(r#""parent":"{parent}","hash""#));
+        let secret = world.token(id).hash;
+        let fresh = next.replace(&format!("{secret:?}"), &"a".repeat(64));
+        for (bad, why) in [
+            (last.clone(), "ordinal"),
+            (next.replace(r#""n":5"#, r#""n":6"#), "ordinal"),
+            (next.replace("2026-11-22", "2026-11-21"), "follows one of"),
+            (next.clone(), "minted twice"),
+            (with_parent(stranger), "which no event before it made"),
+            (fresh.replace(&owner, stranger).replace(r#""n":5"#, r#""n":1"#), "the organization"),
+            (fresh.replace(r#""name""#, &format!(r#""project":"{stranger}","name""#)), "the project"),
+        ] {
+            let mut state = world.folded();
+            let refused = state.apply(&crate::line::Line::read(&bad).unwrap()).unwrap_err().to_string();
+            assert!(refused.contains(why), "{refused}");
+        }
+        world.folded().apply(&crate::line::Line::read(&fresh).unwrap()).unwrap();
+        let mut started_twice = world.folded();
+        let again = world.lines[0].replace(r#""n":1"#, &format!(r#""n":{}"#, world.state.next_ordinal(None)));
+        assert!(started_twice.apply(&crate::line::Line::read(&again).unwrap()).is_err());
+    }
+
+    #[test]
+    fn who_calls_is_described_by_names() {
+        let mut world = World::with_tenants();
+        let places = ["instance", "acme", "acme/web"].map(|text| world.state.describe(world.scope(text)));
+        assert_eq!(places, ["the instance", "organization acme", "project web of acme"]);
+        world.admin(rename("acme", "beta"));
+        assert_eq!(world.state.describe(world.scope("beta/web")), "project web of beta");
+        assert!(Caller::system("x").may_know(Scope::Instance));
+    }
 }
