@@ -77,12 +77,11 @@ impl Node {
         let live = Arc::new(Live::new(options.clock.unwrap_or_else(|| Clock::new(head.time))));
         let marks = Arc::new(Marks::new(Marker::start(&options.folder)));
         let mut cursor = Cursor::new(Arc::clone(&marks));
-        cursor.catch_up(&live, &log, &mut writer).await?;
+        cursor.catch_up(&live, &mut writer).await?;
         let recording = log.writer().await?;
         let (waker, wakes) = (Waker::start(&log), wake::listen(&log, POLL));
         let (desk, scribe) = Desk::new(
             Arc::clone(&live),
-            log.clone(),
             writer,
             cursor,
             options.random.clone(),

@@ -16,7 +16,7 @@ use crate::people::People;
 use crate::work::{Answered, Call, Failure, Work};
 use domain::state::State;
 use domain::time::Timestamp;
-use eventlog::{Appended, Condition, Draft, Error, Log, Place, Random, Waker, Wakes, Writer};
+use eventlog::{Appended, Condition, Draft, Error, Place, Random, Waker, Wakes, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -74,7 +74,6 @@ impl Scribe {
 /// The scribe's own side.
 pub(crate) struct Desk {
     pub(crate) live: Arc<Live>,
-    pub(crate) log: Log,
     pub(crate) writer: Writer,
     pub(crate) cursor: Cursor,
     pub(crate) random: Random,
@@ -105,7 +104,6 @@ enum Attempt {
 impl Desk {
     pub(crate) fn new(
         live: Arc<Live>,
-        log: Log,
         writer: Writer,
         cursor: Cursor,
         random: Random,
@@ -117,7 +115,7 @@ impl Desk {
         let scribe =
             Scribe { queue: sender, waiting: Arc::clone(&waiting), capacity, live: Arc::clone(&live) };
         let people = People::default();
-        (Self { live, log, writer, cursor, random, waker, wakes, people, queue, waiting }, scribe)
+        (Self { live, writer, cursor, random, waker, wakes, people, queue, waiting }, scribe)
     }
 
     /// Works until it is told to stop and the queue is empty, or until the log is not what it has to be.
@@ -146,7 +144,7 @@ impl Desk {
 
     /// Looks at the log because it may have grown.
     async fn look(&mut self) -> Result<(), Fatal> {
-        match self.cursor.catch_up(&self.live, &self.log, &mut self.writer).await {
+        match self.cursor.catch_up(&self.live, &mut self.writer).await {
             Ok(_) => Ok(()),
             Err(passing) if passing.is_passing() => {
                 tracing::debug!(%passing, "the log could not be looked at");
@@ -211,7 +209,7 @@ impl Desk {
                 Attempt::Written(written) => return Ok(written),
                 Attempt::LostRace => {
                     self.live.stats.races.fetch_add(1, Relaxed);
-                    match self.cursor.catch_up(&self.live, &self.log, &mut self.writer).await {
+                    match self.cursor.catch_up(&self.live, &mut self.writer).await {
                         Ok(_) => {}
                         Err(Fatal::Log(error @ Error::Unavailable { .. })) => {
                             return Ok(Written::Away(error));

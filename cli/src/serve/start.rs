@@ -81,10 +81,6 @@ impl Running {
         &self.settings
     }
 
-    pub(crate) fn app(&self) -> &App {
-        &self.app
-    }
-
     /// The command that opens the log in psql, where it is the private Postgres's.
     pub(crate) fn psql(&self) -> Option<String> {
         let postgres = self.postgres.as_ref()?;
