@@ -198,25 +198,20 @@ impl Desk {
     /// Decides and appends until it is done, nothing can be done, or it is not known.
     async fn write(&mut self, items: &[Item]) -> Result<Written, Fatal> {
         for _ in 0..2 {
-            match self.attempt(items).await? {
-                Some(written) => return Ok(written),
-                None => {
-                    self.live.stats.races.fetch_add(1, Relaxed);
-                    match self.cursor.catch_up(&self.live, &mut self.writer).await {
-                        Ok(_) => {}
-                        Err(Fatal::Log(error @ Error::Unavailable { .. })) => {
-                            return Ok(Written::Away(error));
-                        }
-                        Err(fatal) => return Err(fatal),
-                    }
-                }
+            if let Some(written) = self.attempt(items).await? {
+                return Ok(written);
+            }
+            self.live.stats.races.fetch_add(1, Relaxed);
+            match self.cursor.catch_up(&self.live, &mut self.writer).await {
+                Ok(_) => {}
+                Err(Fatal::Log(error @ Error::Unavailable { .. })) => return Ok(Written::Away(error)),
+                Err(fatal) => return Err(fatal),
             }
         }
         loop {
             self.live.stats.locks.fetch_add(1, Relaxed);
-            match self.attempt_locked(items).await? {
-                Some(written) => return Ok(written),
-                None => {}
+            if let Some(written) = self.attempt_locked(items).await? {
+                return Ok(written);
             }
         }
     }
