@@ -1,5 +1,6 @@
 //! The one binary of Chancery: the server and every client command.
 
+mod demo;
 mod serve;
 
 use anyhow::Result;
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// Run a node of the authority
     Serve(Box<serve::ServeArgs>),
+    /// Run an authority with a sample of real use, to try things on
+    Demo(demo::DemoArgs),
     /// Look after a node's log
     #[command(subcommand)]
     Log(LogCommand),
@@ -42,6 +45,7 @@ fn print_lines(lines: &[String]) {
 async fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(*args).await,
+        Command::Demo(args) => demo::run(args).await,
         Command::Log(LogCommand::Accept(args)) => serve::run_accept(*args).await,
     }
 }

@@ -135,6 +135,17 @@ impl<'a> Batch<'a> {
                 match authority::authenticate(state, credential, self.at, call.client.address) {
                     Ok(caller) => caller,
                     Err(refused) => {
+                        if let Work::Command(request, seal) = work
+                            && let Some(caller) = decide::repeats_own_rotation(
+                                state,
+                                &refused,
+                                self.at,
+                                call.client.address,
+                                request,
+                            )
+                        {
+                            return self.command(state, caller, call, request, seal.as_ref());
+                        }
                         self.note_unauthenticated(live, call, work, &refused);
                         return Held::Failed(Failure::Unauthenticated(refused.code));
                     }

@@ -3,7 +3,7 @@
 use crate::live::Live;
 use domain::line::{Line, LineError};
 use domain::state::{Corrupt, State};
-use eventlog::{Commit, Head, Locked, Log, Mark, Marker, Writer};
+use eventlog::{Commit, Head, Locked, Mark, Marker, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -86,10 +86,11 @@ enum Source<'a, 'w> {
 }
 
 impl Source<'_, '_> {
-    async fn page(&mut self, version: u64) -> Result<Vec<Commit>, eventlog::Error> {
+    /// The next page after the last commit that was folded, which still has to be there.
+    async fn page(&mut self, version: u64, last: Uuid) -> Result<Vec<Commit>, eventlog::Error> {
         match self {
-            Self::Writer(writer) => writer.lifecycle_from(version, PAGE).await,
-            Self::Locked(locked) => locked.lifecycle_from(version, PAGE).await,
+            Self::Writer(writer) => writer.lifecycle_after(version, last, PAGE).await,
+            Self::Locked(locked) => locked.lifecycle_after(version, last, PAGE).await,
         }
     }
 }
@@ -100,17 +101,11 @@ impl Cursor {
     }
 
     /// Folds everything up to a head that was read after `since`.
-    pub(crate) async fn catch_up(
-        &mut self,
-        live: &Live,
-        log: &Log,
-        writer: &mut Writer,
-    ) -> Result<Head, Fatal> {
+    pub(crate) async fn catch_up(&mut self, live: &Live, writer: &mut Writer) -> Result<Head, Fatal> {
         let since = live.clock().monotonic();
         let head = writer.head().await?;
         live.clock().observe_since(since, head.time);
         if head.last_lifecycle != self.last_lifecycle || head.size < self.size {
-            self.check_known(log).await?;
             self.fold_to(live, &mut Source::Writer(writer), &head).await?;
         }
         self.size = head.size;
@@ -133,40 +128,31 @@ impl Cursor {
         Ok(())
     }
 
-    /// Others have written. Before what they wrote is folded upon it, what was folded before must still be there.
-    async fn check_known(&self, log: &Log) -> Result<(), Fatal> {
-        if self.last_lifecycle.is_nil() {
-            return Ok(());
-        }
-        match log.find_commit(self.last_lifecycle).await? {
-            Some(_) => Ok(()),
-            None => Err(Fatal::Log(eventlog::Error::WentBackwards {
-                remembered: format!("this node folded commit {}", self.last_lifecycle),
-                found: "the log does not contain it any more".to_owned(),
-            })),
-        }
-    }
-
     async fn fold_to(&mut self, live: &Live, source: &mut Source<'_, '_>, head: &Head) -> Result<(), Fatal> {
-        loop {
-            let version = live.read(State::version);
-            if version >= head.version {
-                break;
-            }
-            let commits = source.page(version).await?;
-            if commits.is_empty() {
-                break;
-            }
+        let went_backwards = |version: u64, size: u64| {
+            Fatal::Log(eventlog::Error::WentBackwards {
+                remembered: format!("this node has seen {size} lines and folded to version {version}"),
+                found: format!("the head says {} lines and version {}", head.size, head.version),
+            })
+        };
+        let mut version = live.read(State::version);
+        // Only this task folds, so a head that it reads afterwards cannot be behind.
+        if head.size < self.size || head.version < version {
+            return Err(went_backwards(version, self.size));
+        }
+        while version < head.version {
+            let commits = source.page(version, self.last_lifecycle).await?;
             for commit in &commits {
                 self.fold(live, commit)?;
             }
+            let folded = live.read(State::version);
+            if folded == version {
+                break;
+            }
+            version = folded;
         }
-        let version = live.read(State::version);
-        if head.size < self.size || version < head.version {
-            return Err(Fatal::Log(eventlog::Error::WentBackwards {
-                remembered: format!("this node has seen {} lines and folded to version {version}", self.size),
-                found: format!("the head says {} lines and version {}", head.size, head.version),
-            }));
+        if version < head.version || (version == head.version && self.last_lifecycle != head.last_lifecycle) {
+            return Err(went_backwards(version, self.size));
         }
         Ok(())
     }

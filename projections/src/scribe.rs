@@ -16,7 +16,7 @@ use crate::people::People;
 use crate::work::{Answered, Call, Failure, Work};
 use domain::state::State;
 use domain::time::Timestamp;
-use eventlog::{Appended, Condition, Draft, Error, Log, Place, Random, Waker, Wakes, Writer};
+use eventlog::{Appended, Condition, Draft, Error, Place, Random, Waker, Wakes, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -74,7 +74,6 @@ impl Scribe {
 /// The scribe's own side.
 pub(crate) struct Desk {
     pub(crate) live: Arc<Live>,
-    pub(crate) log: Log,
     pub(crate) writer: Writer,
     pub(crate) cursor: Cursor,
     pub(crate) random: Random,
@@ -95,17 +94,9 @@ enum Written {
     Unknown(Draft, Condition, Decided),
 }
 
-/// One attempt at a commit.
-enum Attempt {
-    Written(Written),
-    /// Somebody else's lifecycle event came first.
-    LostRace,
-}
-
 impl Desk {
     pub(crate) fn new(
         live: Arc<Live>,
-        log: Log,
         writer: Writer,
         cursor: Cursor,
         random: Random,
@@ -117,7 +108,7 @@ impl Desk {
         let scribe =
             Scribe { queue: sender, waiting: Arc::clone(&waiting), capacity, live: Arc::clone(&live) };
         let people = People::default();
-        (Self { live, log, writer, cursor, random, waker, wakes, people, queue, waiting }, scribe)
+        (Self { live, writer, cursor, random, waker, wakes, people, queue, waiting }, scribe)
     }
 
     /// Works until it is told to stop and the queue is empty, or until the log is not what it has to be.
@@ -146,7 +137,7 @@ impl Desk {
 
     /// Looks at the log because it may have grown.
     async fn look(&mut self) -> Result<(), Fatal> {
-        match self.cursor.catch_up(&self.live, &self.log, &mut self.writer).await {
+        match self.cursor.catch_up(&self.live, &mut self.writer).await {
             Ok(_) => Ok(()),
             Err(passing) if passing.is_passing() => {
                 tracing::debug!(%passing, "the log could not be looked at");
@@ -207,42 +198,38 @@ impl Desk {
     /// Decides and appends until it is done, nothing can be done, or it is not known.
     async fn write(&mut self, items: &[Item]) -> Result<Written, Fatal> {
         for _ in 0..2 {
-            match self.attempt(items).await? {
-                Attempt::Written(written) => return Ok(written),
-                Attempt::LostRace => {
-                    self.live.stats.races.fetch_add(1, Relaxed);
-                    match self.cursor.catch_up(&self.live, &self.log, &mut self.writer).await {
-                        Ok(_) => {}
-                        Err(Fatal::Log(error @ Error::Unavailable { .. })) => {
-                            return Ok(Written::Away(error));
-                        }
-                        Err(fatal) => return Err(fatal),
-                    }
-                }
+            if let Some(written) = self.attempt(items).await? {
+                return Ok(written);
+            }
+            self.live.stats.races.fetch_add(1, Relaxed);
+            match self.cursor.catch_up(&self.live, &mut self.writer).await {
+                Ok(_) => {}
+                Err(Fatal::Log(error @ Error::Unavailable { .. })) => return Ok(Written::Away(error)),
+                Err(fatal) => return Err(fatal),
             }
         }
         loop {
             self.live.stats.locks.fetch_add(1, Relaxed);
-            match self.attempt_locked(items).await? {
-                Attempt::Written(written) => return Ok(written),
-                Attempt::LostRace => {}
+            if let Some(written) = self.attempt_locked(items).await? {
+                return Ok(written);
             }
         }
     }
 
-    async fn attempt(&mut self, items: &[Item]) -> Result<Attempt, Fatal> {
+    /// One attempt at a commit; none when somebody else's lifecycle event came first.
+    async fn attempt(&mut self, items: &[Item]) -> Result<Option<Written>, Fatal> {
         let since = self.live.clock().monotonic();
         let (decided, held) = self.decide(items)?;
         let Some(draft) = decided.draft.clone() else {
             // Nothing to record, but "there is no such token" has to be true of the log as it is now.
             return Ok(match self.writer.head().await {
                 Err(error) if is_fatal(&error) => return Err(error.into()),
-                Err(error) => Attempt::Written(Written::Away(error)),
-                Ok(head) if head.last_lifecycle != self.cursor.last_lifecycle => Attempt::LostRace,
+                Err(error) => Some(Written::Away(error)),
+                Ok(head) if head.last_lifecycle != self.cursor.last_lifecycle => None,
                 Ok(head) => {
                     self.live.reached(head.size, since);
                     let place = Place { first: head.size, version: head.version, time: head.time };
-                    Attempt::Written(Written::Done(decided, held, place))
+                    Some(Written::Done(decided, held, place))
                 }
             });
         };
@@ -251,17 +238,17 @@ impl Desk {
         self.settle(appended, draft, condition, decided, held, since)
     }
 
-    async fn attempt_locked(&mut self, items: &[Item]) -> Result<Attempt, Fatal> {
+    async fn attempt_locked(&mut self, items: &[Item]) -> Result<Option<Written>, Fatal> {
         let since = self.live.clock().monotonic();
         let mut locked = match self.writer.lock().await {
             Ok(locked) => locked,
             Err(error) if is_fatal(&error) => return Err(error.into()),
-            Err(error) => return Ok(Attempt::Written(Written::Away(error))),
+            Err(error) => return Ok(Some(Written::Away(error))),
         };
         match self.cursor.catch_up_locked(&self.live, &mut locked).await {
             Ok(()) => {}
             Err(Fatal::Log(error @ Error::Unavailable { .. })) => {
-                return Ok(Attempt::Written(Written::Away(error)));
+                return Ok(Some(Written::Away(error)));
             }
             Err(fatal) => return Err(fatal),
         }
@@ -270,10 +257,10 @@ impl Desk {
         let Some(draft) = decided.draft.clone() else {
             let head = locked.head();
             if let Err(error) = locked.release().await {
-                return Ok(Attempt::Written(Written::Away(error)));
+                return Ok(Some(Written::Away(error)));
             }
             let place = Place { first: head.size, version: head.version, time: head.time };
-            return Ok(Attempt::Written(Written::Done(decided, held, place)));
+            return Ok(Some(Written::Done(decided, held, place)));
         };
         let appended = locked.append(&draft).await;
         self.settle(appended, draft, Condition::Size(size), decided, held, since)
@@ -288,23 +275,21 @@ impl Desk {
         decided: Decided,
         held: Vec<Held>,
         since: Duration,
-    ) -> Result<Attempt, Fatal> {
+    ) -> Result<Option<Written>, Fatal> {
         match appended {
             Ok(Appended::Committed(place)) => {
                 self.enrolled(&draft, &decided, place, since)?;
-                Ok(Attempt::Written(Written::Done(decided, held, place)))
+                Ok(Some(Written::Done(decided, held, place)))
             }
             Ok(Appended::ConditionFailed) => {
                 self.people.dropped();
-                Ok(Attempt::LostRace)
+                Ok(None)
             }
-            Err(Error::OutcomeUnknown { .. }) => {
-                Ok(Attempt::Written(Written::Unknown(draft, condition, decided)))
-            }
+            Err(Error::OutcomeUnknown { .. }) => Ok(Some(Written::Unknown(draft, condition, decided))),
             Err(error) if is_fatal(&error) => Err(error.into()),
             Err(error) => {
                 self.people.dropped();
-                Ok(Attempt::Written(Written::Away(error)))
+                Ok(Some(Written::Away(error)))
             }
         }
     }

@@ -85,7 +85,8 @@ pub(crate) async fn list(
         Ok(Page { items, next_cursor: next.map(|next| page::encode(&cursor(next))) })
     };
     let read = Read::Tokens(filter.scope.clone());
-    let (page, position) = app.read(session, "tokens.list", read, query.at_least, look).await?;
+    let (mut page, position) = app.read(session, "tokens.list", read, query.at_least, look).await?;
+    super::add_last_used(&app, &mut page.items).await;
     Ok(Answer::ok(page, position))
 }
 

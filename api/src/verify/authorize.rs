@@ -12,6 +12,7 @@ use domain::verify::{Code, Verdict};
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
+use std::fmt::Write as _;
 use utoipa::IntoParams;
 
 const CALLER: HeaderName = HeaderName::from_static("chancery-caller");
@@ -114,7 +115,7 @@ fn percent_encode(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         match byte {
             b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+            _ => write!(encoded, "%{byte:02X}").expect("a string takes everything"),
         }
         encoded
     })

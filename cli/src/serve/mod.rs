@@ -4,7 +4,7 @@ mod admin;
 mod settings;
 mod start;
 
-pub(crate) use settings::{ServeArgs, Settings};
+pub(crate) use settings::{ServeArgs, Settings, read_secret};
 pub(crate) use start::{Running, accept};
 
 use anyhow::Result;

@@ -182,6 +182,16 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Another data folder, and with it the files whose place nobody chose.
+    pub(crate) fn move_data_dir(&mut self, folder: PathBuf) {
+        if self.log_key_file.parent() == Some(&self.data_dir) {
+            self.log_key_file = folder.join("log-key");
+        }
+        self.data_dir = folder;
+    }
+}
+
 fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }

@@ -81,10 +81,6 @@ impl Running {
         &self.settings
     }
 
-    pub(crate) fn app(&self) -> &App {
-        &self.app
-    }
-
     /// The command that opens the log in psql, where it is the private Postgres's.
     pub(crate) fn psql(&self) -> Option<String> {
         let postgres = self.postgres.as_ref()?;
@@ -134,9 +130,10 @@ impl Running {
             }
         }
         let failure = self.app.node().failure();
-        match self.app.into_node() {
-            Some(node) => node.stop().await?,
-            None => tracing::warn!("a request outlived its connection: the node is dropped as it is"),
+        if let Some(node) = self.app.into_node() {
+            node.stop().await?;
+        } else {
+            tracing::warn!("a request outlived its connection: the node is dropped as it is");
         }
         stop_postgres(self.postgres).await?;
         match failure {
@@ -217,9 +214,8 @@ async fn start_node(settings: &Settings, log: Log, random: &Random, accept: Opti
     let starting = || {
         admin::prepare(settings, random).map_err(|error| Fatal::Start(format!("{error:#}")))?;
         let key = LogKey::load_or_create(&settings.log_key_file, random)?;
-        let name: [u8; 6] = random.bytes();
-        let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
-        let origin = settings.origin.clone().unwrap_or_else(|| format!("chancery.invalid/{name}"));
+        let name = u64::from_le_bytes(random.bytes());
+        let origin = settings.origin.clone().unwrap_or_else(|| format!("chancery.invalid/{name:016x}"));
         Ok(Starting { origin, log_key: key.public(), answers: settings.answers })
     };
     match Node::start(log, options, starting).await {

@@ -23,8 +23,8 @@ pub(super) const NAME: usize = 128;
 pub(super) const DESCRIPTION: usize = 1_024;
 /// The most grants of one token.
 const GRANTS: usize = 64;
-/// How often a token can be narrowed: each link of the chain is looked at on every verify.
-const NARROWINGS: usize = 8;
+/// The most tokens of a chain, each narrowed from the one before: verify looks at every one.
+const CHAIN: usize = 8;
 
 /// Randomness for a secret. It does not show itself.
 pub struct Entropy(pub [u8; ENTROPY]);
@@ -135,8 +135,13 @@ pub(super) fn mint(
 ) -> Result<Decision, Rejection> {
     let scope = authorize_mint(state, caller, mint)?;
     let grants = read_grants(state, caller, scope, &mint.grants)?;
-    let minted = begin(state, caller.token(), at, scope, grants, &mint.particulars)?;
+    let mut minted = begin(state, caller.token(), at, scope, grants, &mint.particulars)?;
     caller.require_reach(state, &reach_of(scope, &minted))?;
+    // What a narrowed token mints ends with it as well: otherwise minting would be the way out of the bounds.
+    if let Some(parent) = caller.token().filter(|parent| parent.narrowed) {
+        require_short_chain(state, parent)?;
+        minted.narrowed = true;
+    }
     finish(state, scope, at, minted, &mint.particulars.entropy)
 }
 
@@ -154,18 +159,23 @@ pub(super) fn narrow(
     narrow: &Narrow,
 ) -> Result<Decision, Rejection> {
     let parent = authorize_narrow(caller)?;
-    if state.chain(parent).count() >= NARROWINGS {
-        let expected = format!("narrowed less than {NARROWINGS} times already");
-        return Err(Rejection::invalid("caller", &caller.by().to_string(), expected));
-    }
     let grants = match &narrow.grants {
         None => Arc::clone(&parent.grants),
         Some(texts) => read_grants(state, caller, parent.scope, texts)?,
     };
     let mut minted = begin(state, Some(parent), at, parent.scope, grants, &narrow.particulars)?;
     minted.narrowed = true;
+    require_short_chain(state, parent)?;
     caller.require_reach(state, &reach_of(parent.scope, &minted))?;
     finish(state, parent.scope, at, minted, &narrow.particulars.entropy)
+}
+
+fn require_short_chain(state: &State, parent: &Arc<Token>) -> Result<(), Rejection> {
+    if state.chain(parent).count() < CHAIN {
+        return Ok(());
+    }
+    let expected = format!("a token that is at most the {}th of tokens narrowed one from another", CHAIN - 1);
+    Err(Rejection::invalid("caller", &parent.by().to_string(), expected))
 }
 
 fn reach_of(scope: Scope, minted: &TokenMinted) -> Reach<'_> {
@@ -593,13 +603,14 @@ mod tests {
         let mut world = World::with_tenants();
         let root = world.mint("acme", &["admin"]);
         let mut chain = vec![root];
-        for _ in 1..NARROWINGS {
+        for _ in 1..CHAIN {
             let caller = world.caller(*chain.last().unwrap());
             chain.push(world.narrow(&caller, None, |_| ()).unwrap());
         }
         let last = *chain.last().unwrap();
         let caller = world.caller(last);
         assert_eq!(invalid(world.narrow(&caller, None, |_| ())), "caller");
+        assert_eq!(invalid(world.mint_by(&caller, "acme", &["member"], |_| ())), "caller");
         // A grant taken from any link is gone for all below it.
         assert!(caller.may(&world.state, "roles:update", world.scope("acme")));
         world.update(&admin(), chain[3], |u| u.grants = Some(vec!["member".to_owned()])).unwrap();
@@ -615,6 +626,18 @@ mod tests {
             let expected = if index < 2 { Status::Live } else { Status::Revoked };
             assert_eq!(world.state.status(world.token(*id), world.at), expected);
         }
+    }
+
+    #[test]
+    fn what_a_narrowed_token_mints_ends_with_it() {
+        let mut world = World::with_tenants();
+        let root = world.mint("acme", &["admin"]);
+        let caller = world.caller(root);
+        let narrowed = world.narrow(&caller, None, |_| ()).unwrap();
+        let caller = world.caller(narrowed);
+        let minted = world.mint_by(&caller, "acme", &["member"], |_| ()).unwrap();
+        world.revoke(&admin(), root, false).unwrap();
+        assert_eq!(world.state.status(world.token(minted), world.at), Status::Revoked);
     }
 
     #[test]

@@ -14,17 +14,19 @@ pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
 pub use token::{Revoke, Rotate, Update};
 
-use crate::authority::{Caller, Principal};
+use crate::authority::{Caller, Principal, Refused};
 use crate::event::{Event, Metadata, Subject};
 use crate::id::{OrganizationId, TokenId};
 use crate::line::Idempotency;
 use crate::rejection::Rejection;
 use crate::scope::Scope;
 use crate::secret::Secret;
-use crate::state::{Organization, Project, State, Token};
+use crate::state::{Organization, Project, Shown, State, Token};
 use crate::time::Timestamp;
+use crate::verify::{self, Code};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A command and the conditions that came with it.
@@ -212,6 +214,27 @@ fn hidden(subject: Subject) -> Rejection {
         Subject::Project(id) => Rejection::hidden("project", &id),
         Subject::Token(id) => Rejection::hidden("token", &id),
     }
+}
+
+/// The caller of a rotation of itself that is asked again because its answer was lost: the secret that it shows is the
+/// one that this very rotation replaced. It gets the answer once more, and nothing else.
+pub fn repeats_own_rotation(
+    state: &State,
+    refused: &Refused,
+    at: Timestamp,
+    address: Option<IpAddr>,
+    request: &Request,
+) -> Option<Caller> {
+    let (token, shown) = refused.token.as_ref()?;
+    let (Command::Rotate(rotate), Some(repeat)) = (&request.command, &request.repeat) else { return None };
+    if refused.code != Code::Superseded || rotate.token != token.id || shown.secret + 1 != token.secret {
+        return None;
+    }
+    let was_shown = Shown { replaced: None, ..*shown };
+    verify::standing(state, token, was_shown, at, address).ok()?;
+    let caller = Caller { principal: Principal::Token(Arc::clone(token), *shown), address };
+    let wanted = idempotency(&caller, repeat);
+    state.reply(&wanted.key, at).filter(|reply| reply.body == wanted.body).map(|_| caller)
 }
 
 /// 128 bits of a BLAKE3 are enough to tell requests apart, and half of one keeps lines small.
@@ -473,7 +496,7 @@ mod tests {
             expiry: None,
         };
         let commands = [
-            Command::ChangePolicy(ChangePolicy { max_staleness_ms: Some(200), ..ChangePolicy::default() }),
+            Command::ChangePolicy(ChangePolicy { max_staleness_ms: Some(2_000), ..ChangePolicy::default() }),
             Command::CreateOrganization(CreateOrganization {
                 id: crate::id::OrganizationId(world.id()),
                 name: "third".to_owned(),

@@ -267,11 +267,6 @@ impl State {
         self.journal = Some(Journal { counters: self.counters, undo: Vec::new() });
     }
 
-    /// Ends the journal: what was applied since [`State::begin`] stays, and nothing more is kept for taking it back.
-    pub fn accept(&mut self) {
-        self.journal = None;
-    }
-
     /// Takes back everything that was applied since [`State::begin`].
     pub fn roll_back(&mut self) {
         let Some(journal) = self.journal.take() else { return };
@@ -448,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_roll_back_forgets_requests_and_what_is_accepted_stays() {
+    fn a_roll_back_forgets_requests() {
         let mut world = World::with_tenants();
         let request = |name: &str| crate::decide::Request {
             command: rename("acme", name),
@@ -459,10 +454,7 @@ mod tests {
             assert!(!world.request(&admin(), &request("beta")).unwrap().repeated);
             assert!(world.request(&admin(), &request("beta")).unwrap().repeated);
         });
-        world.state.begin();
         assert!(!world.request(&admin(), &request("beta")).unwrap().repeated);
-        world.state.accept();
-        world.state.roll_back();
         assert!(world.request(&admin(), &request("beta")).unwrap().repeated);
         assert_eq!(world.state.difference(&world.folded()), None);
     }

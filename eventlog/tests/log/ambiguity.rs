@@ -227,3 +227,20 @@ async fn a_read_reconnects_by_itself() {
     let error = setting.writer.append(&draft(&setting.random, 1, 0), Condition::Always).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "nothing was sent: {error}");
 }
+
+#[tokio::test]
+async fn an_append_that_was_dropped_half_way_is_found_out_by_appending_again() {
+    for which in 0..3 {
+        let mut setting = Setting::new(100).await;
+        let condition = setting.conditions()[which];
+        let draft = draft(&setting.random, 2, 1);
+        let mut holder = setting.database.owner().await;
+        holder.execute("BEGIN; SELECT * FROM chancery.log_head FOR UPDATE").await.unwrap();
+        let dropped =
+            tokio::time::timeout(Duration::from_millis(50), setting.writer.append(&draft, condition));
+        assert!(dropped.await.is_err());
+        holder.execute("ROLLBACK").await.unwrap();
+        assert_eq!(place(setting.writer.append(&draft, condition).await).first, 2, "{condition:?}");
+        assert_eq!(setting.occurrences(draft.id).await, 1, "{condition:?}");
+    }
+}

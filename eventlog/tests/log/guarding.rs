@@ -75,7 +75,7 @@ async fn a_connection_has_the_settings_that_correctness_rests_on_and_few_rights(
         "default_transaction_isolation = 'serializable'",
         "TimeZone = 'Asia/Tokyo'",
         "search_path = 'nowhere'",
-        "idle_session_timeout = '1ms'",
+        "idle_session_timeout = '30s'",
     ] {
         let alter = format!("ALTER DATABASE {} SET {setting}", database.name);
         superuser.execute(AssertSqlSafe(alter)).await.unwrap();

@@ -13,7 +13,14 @@ use crate::support::{draft, everything};
 /// allows.
 async fn keep_appending(log: Log, seed: u64, mut stop: tokio::sync::watch::Receiver<bool>) -> Vec<Uuid> {
     let random = Random::seeded(seed);
-    let mut writer = log.writer().await.unwrap();
+    // The first outage may come before a slow writer has begun.
+    let mut writer = loop {
+        match log.writer().await {
+            Ok(writer) => break writer,
+            Err(Error::Unavailable { .. }) => sleep(Duration::from_millis(20)).await,
+            Err(error) => panic!("{error}"),
+        }
+    };
     let mut acknowledged = Vec::new();
     while !*stop.borrow_and_update() {
         let draft = draft(&random, 2, 1);
