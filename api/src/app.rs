@@ -1,8 +1,9 @@
 //! What all handlers share, and the router of everything.
 
 use crate::auth::Session;
-use crate::edge::{Problem, metrics::Metrics};
+use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
 use crate::error::problem;
+use crate::respond::POSITION;
 use crate::{openapi, system};
 use axum::Router;
 use domain::authority::{Caller, Credential};
@@ -66,6 +67,23 @@ impl App {
     /// The node.
     pub fn node(&self) -> &Node {
         &self.0.node
+    }
+
+    /// The stack around this node's routers: request ids, time limits, the client's address, and the log's position on
+    /// every answer that does not know a better one.
+    pub fn stack(
+        &self,
+        ids: RequestIds,
+        proxies: TrustedProxies,
+        timeout: Duration,
+        metrics: Option<Arc<Metrics>>,
+    ) -> Stack {
+        let live = Arc::clone(self.node().live());
+        let clock = live.clock().clone();
+        let stack = Stack::new(ids, Arc::new(move || clock.monotonic()), proxies, timeout, metrics);
+        stack.stamped(Arc::new(move |headers| {
+            headers.entry(POSITION).or_insert_with(|| live.position().into());
+        }))
     }
 
     /// The registered metrics.
