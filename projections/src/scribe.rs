@@ -82,6 +82,8 @@ pub(crate) struct Desk {
     people: People,
     queue: mpsc::Receiver<Item>,
     waiting: Arc<AtomicUsize>,
+    /// The last commit failed because the database was away: said once, not for every batch.
+    is_away: bool,
 }
 
 /// How one commit ended.
@@ -108,7 +110,7 @@ impl Desk {
         let scribe =
             Scribe { queue: sender, waiting: Arc::clone(&waiting), capacity, live: Arc::clone(&live) };
         let people = People::default();
-        (Self { live, writer, cursor, random, waker, wakes, people, queue, waiting }, scribe)
+        (Self { live, writer, cursor, random, waker, wakes, people, queue, waiting, is_away: false }, scribe)
     }
 
     /// Works until it is told to stop and the queue is empty, or until the log is not what it has to be.
@@ -168,6 +170,9 @@ impl Desk {
         self.waiting.fetch_sub(weight, Relaxed);
         match written {
             Ok(Written::Done(decided, held, place)) => {
+                if std::mem::take(&mut self.is_away) {
+                    tracing::info!("the database is back");
+                }
                 let position = self.live.position();
                 for (item, held) in items.into_iter().zip(held) {
                     // Nobody waits any more when the client has gone; the record stands all the same.
@@ -177,7 +182,9 @@ impl Desk {
             }
             Ok(Written::Away(error)) => {
                 self.live.stats.failures.fetch_add(1, Relaxed);
-                tracing::warn!(%error, "the database is away: calls are answered 503");
+                if !std::mem::replace(&mut self.is_away, true) {
+                    tracing::warn!(%error, "the database is away: calls are answered 503");
+                }
                 answer_all(items, || Failure::Unavailable);
                 self.turn_away(|| Failure::Unavailable);
                 Ok(())
