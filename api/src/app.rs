@@ -15,6 +15,8 @@ use domain::state::State;
 use domain::time::Timestamp;
 use projections::{Answered, Call, Node, Work};
 use prometheus_client::registry::Registry;
+use secrecy::{ExposeSecret, SecretString};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
@@ -23,9 +25,12 @@ use uuid::Uuid;
 /// How long a read waits for the position that `at_least` asks for.
 const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The break-glass token: only its hash is kept.
-#[derive(Clone, Copy)]
-pub struct AdminToken(SecretHash);
+/// The break-glass token. Its text is kept in memory, to be recognised where it was put by mistake.
+#[derive(Clone)]
+pub struct AdminToken {
+    hash: SecretHash,
+    text: SecretString,
+}
 
 impl AdminToken {
     /// The fewest characters it may have.
@@ -35,12 +40,12 @@ impl AdminToken {
     pub fn new(text: &str) -> Option<Self> {
         let fits =
             text.chars().count() >= Self::LEAST && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-        fits.then(|| Self(SecretHash::of(text)))
+        fits.then(|| Self { hash: SecretHash::of(text), text: text.into() })
     }
 
     /// Compares hashes, in a time that does not depend on them.
     fn is(&self, hash: &SecretHash) -> bool {
-        self.0.0.ct_eq(&hash.0).into()
+        self.hash.0.ct_eq(&hash.0).into()
     }
 }
 
@@ -99,13 +104,29 @@ impl App {
     /// What a presented text proves, before anything is looked up.
     pub(crate) fn credential(&self, text: &str) -> Credential {
         let hash = SecretHash::of(text);
-        if self.0.admin.is_some_and(|admin| admin.is(&hash)) {
+        if self.0.admin.as_ref().is_some_and(|admin| admin.is(&hash)) {
             return Credential::AdminToken;
         }
         Credential::Secret {
             hash,
             malformed: domain::secret::shape(text) == domain::secret::Shape::Malformed,
         }
+    }
+
+    /// Text as it may be kept: secrets in it are masked, the break-glass token as well, which no checksum tells.
+    pub(crate) fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let masked = domain::text::mask(text);
+        match &self.0.admin {
+            Some(admin) if self.holds_admin_token(&masked) => {
+                Cow::Owned(masked.replace(admin.text.expose_secret(), "admin-token…"))
+            }
+            _ => masked,
+        }
+    }
+
+    /// Whether the break-glass token stands in a text.
+    pub(crate) fn holds_admin_token(&self, text: &str) -> bool {
+        self.0.admin.as_ref().is_some_and(|admin| text.contains(admin.text.expose_secret()))
     }
 
     /// Now, by the authority's clock.
