@@ -1,2 +1,26 @@
-//! x
+//! The HTTP API: one folder a noun, one file an endpoint.
+//!
+//! A handler extracts, builds what is asked, hands it to the node and renders what comes back. It decides nothing:
+//! whether something is allowed is the domain's, on the state that its record is appended to.
+//!
+//! Invariant: no answer leaves before its record is on the log (or, where the authority is set to bounded answers,
+//! before it is queued for it), and every error is a problem with a documented code.
+
+pub mod app;
+mod auth;
+mod change;
 pub mod edge;
+mod error;
+mod instance;
+mod openapi;
+mod organizations;
+mod page;
+mod projects;
+mod respond;
+mod system;
+mod tokens;
+mod verify;
+pub mod wire;
+
+pub use app::{AdminToken, App, router};
+pub use openapi::document;

@@ -1,1 +1,30 @@
-//! x
+//! The pure heart of the authority: what may happen, and what has.
+//!
+//! [`decide::decide`] turns a command into events, or refuses it; [`state::State::apply`] folds events into the
+//! state that the next decision stands on; [`verify::verify`] answers whether a token may do a thing. Events become
+//! lines in [`line`].
+//!
+//! Invariant: nothing here reads a clock, a random source, a file or a socket. Now, new ids and hashes are fields of
+//! what comes in, so the same log always folds to the same state and every decision can be made again.
+
+pub mod authority;
+pub mod decide;
+pub mod event;
+pub mod id;
+pub mod line;
+#[cfg(test)]
+mod model;
+pub mod name;
+pub mod network;
+pub mod permission;
+pub mod query;
+pub mod rejection;
+pub mod role;
+pub mod scope;
+pub mod secret;
+pub mod state;
+#[cfg(test)]
+mod testing;
+pub mod text;
+pub mod time;
+pub mod verify;

@@ -1,1 +1,46 @@
-//! x
+//! The append-only log on Postgres: group commits of lines, appended on a condition, read by position.
+//!
+//! The invariant: **positions are zero-based, gapless and in the order of commit, a commit is in the log once
+//! or not at all, and nothing in it ever changes.** Whatever contradicts it when it is read is an
+//! [`Error::Corrupt`]; whatever is not known is an [`Error::OutcomeUnknown`]; neither is guessed at.
+//!
+//! The log knows nothing of tokens. A line is text, and all that it knows of it is whether it is a
+//! *lifecycle* line, which the version counts.
+//!
+//! - [`Log`] reads, from a pool; [`Writer`] appends, on a connection of its own; [`Locked`] is the way out
+//!   when others are always faster.
+//! - [`wake`] says when to look again, [`mark`] remembers on disk how far a node has seen the log.
+//! - [`private`] runs a Postgres of its own for an authority that was given none.
+//! - [`Clock`] and [`Random`] are where all time and randomness of the program come from.
+//!
+//! Every table is in the schema `chancery`; every statement stands next to the one function that runs it.
+
+mod append;
+mod clock;
+mod draft;
+mod error;
+mod key;
+mod locked;
+mod log;
+pub mod mark;
+mod migrate;
+mod pages;
+pub mod personal;
+pub mod private;
+mod random;
+mod session;
+pub mod wake;
+mod writer;
+
+pub use clock::Clock;
+pub use draft::{Appended, Condition, Draft, Sealed};
+pub use error::Error;
+pub use key::LogKey;
+pub use locked::Locked;
+pub use log::{Commit, Head, Log, Place, Settings};
+pub use mark::{Mark, Marker};
+pub use personal::Personal;
+pub use random::Random;
+pub use session::RUNTIME_ROLE;
+pub use wake::{Waker, Wakes};
+pub use writer::Writer;

@@ -1,1 +1,29 @@
-//! x
+//! The running half of a node: the live state in memory, and the scribe that keeps it equal to the log.
+//!
+//! - [`Live`] is the live-token index: the fold of the log's lifecycle lines, read by everyone, written by one task.
+//! - [`Scribe`] takes what is asked, decides it in order, appends what that comes to in group commits, and only then
+//!   answers.
+//! - [`Recorder`] appends the uses of bounded answers, which have been answered already.
+//! - [`usage`] follows the log into a table that says when each token was last used.
+//! - [`Node`] puts them together over one log, from the start to the drain.
+//!
+//! Invariant: the state in [`Live`] changes only by lines that are on the log, in their order.
+
+mod batch;
+mod catch_up;
+mod live;
+mod node;
+mod people;
+mod recorder;
+mod scribe;
+mod seal;
+pub mod usage;
+mod work;
+
+pub use catch_up::Fatal;
+pub use live::{Live, Stats};
+pub use node::{Node, Options, Starting};
+pub use recorder::Recorder;
+pub use scribe::Scribe;
+pub use seal::{SealKey, unseal};
+pub use work::{Answered, Call, Client, Failure, Inquiry, Outcome, Presented, Work};

@@ -1,0 +1,157 @@
+//! What all handlers share, and the router of everything.
+
+use crate::auth::Session;
+use crate::edge::{Problem, metrics::Metrics};
+use crate::error::problem;
+use crate::{openapi, system};
+use axum::Router;
+use domain::authority::{Caller, Credential};
+use domain::decide::Entropy;
+use domain::id::TokenId;
+use domain::query::Read;
+use domain::secret::SecretHash;
+use domain::state::State;
+use domain::time::Timestamp;
+use projections::{Answered, Call, Node, Work};
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+/// How long a read waits for the position that `at_least` asks for.
+const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The break-glass token: only its hash is kept.
+#[derive(Clone, Copy)]
+pub struct AdminToken(SecretHash);
+
+impl AdminToken {
+    /// The fewest characters it may have.
+    pub const LEAST: usize = 32;
+
+    /// From its text; none when that is too short, or holds white space or control characters.
+    pub fn new(text: &str) -> Option<Self> {
+        let fits =
+            text.chars().count() >= Self::LEAST && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        fits.then(|| Self(SecretHash::of(text)))
+    }
+
+    /// Compares hashes, in a time that does not depend on them.
+    fn is(&self, hash: &SecretHash) -> bool {
+        self.0.0.ct_eq(&hash.0).into()
+    }
+}
+
+/// What all handlers share.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+struct Shared {
+    node: Node,
+    admin: Option<AdminToken>,
+    metrics: Registry,
+}
+
+impl App {
+    /// Over a running node. Without an admin token there is no break-glass access.
+    pub fn new(node: Node, admin: Option<AdminToken>) -> Self {
+        Self::with_metrics(node, admin, Registry::default())
+    }
+
+    fn with_metrics(node: Node, admin: Option<AdminToken>, metrics: Registry) -> Self {
+        Self(Arc::new(Shared { node, admin, metrics }))
+    }
+
+    /// The node.
+    pub fn node(&self) -> &Node {
+        &self.0.node
+    }
+
+    /// The registered metrics.
+    pub(crate) fn metrics(&self) -> &Registry {
+        &self.0.metrics
+    }
+
+    /// The node back, when nothing serves from it any more.
+    pub fn into_node(self) -> Option<Node> {
+        Arc::into_inner(self.0).map(|shared| shared.node)
+    }
+
+    /// What a presented text proves, before anything is looked up.
+    pub(crate) fn credential(&self, text: &str) -> Credential {
+        let hash = SecretHash::of(text);
+        if self.0.admin.is_some_and(|admin| admin.is(&hash)) {
+            return Credential::AdminToken;
+        }
+        Credential::Secret {
+            hash,
+            malformed: domain::secret::shape(text) == domain::secret::Shape::Malformed,
+        }
+    }
+
+    /// Now, by the authority's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.node().live().clock().now())
+    }
+
+    /// A new id.
+    pub(crate) fn new_id(&self) -> Uuid {
+        self.node().random().uuid_v7(self.now().micros())
+    }
+
+    /// The id of a new token.
+    pub(crate) fn new_token_id(&self) -> TokenId {
+        TokenId(self.new_id())
+    }
+
+    /// What a new secret is made of.
+    pub(crate) fn new_entropy(&self) -> Entropy {
+        Entropy(self.node().random().bytes())
+    }
+
+    /// Hands work to the scribe.
+    pub(crate) async fn submit(&self, call: Call, work: Work) -> Result<Answered, Problem> {
+        self.node().submit(call, work).await.map_err(|failure| problem(&failure))
+    }
+
+    /// Records a read as a use of its caller, waits for the position that it asks for, and looks.
+    pub(crate) async fn read<R>(
+        &self,
+        session: Session,
+        operation: &'static str,
+        read: Read,
+        at_least: Option<u64>,
+        look: impl FnOnce(&State, &Caller) -> Result<R, domain::rejection::Rejection>,
+    ) -> Result<(R, u64), Problem> {
+        let answered = self.submit(session.call(operation), Work::Read(read)).await?;
+        if let Some(wanted) = at_least.filter(|wanted| *wanted > answered.position)
+            && !self.node().live().reaches(wanted, AT_LEAST_PATIENCE).await
+        {
+            return Err(crate::error::behind(wanted, self.node().live().position()));
+        }
+        let position = self.node().live().position();
+        let found = self.node().live().read(|state| look(state, &answered.caller));
+        Ok((found.map_err(|rejection| problem(&rejection.into()))?, position))
+    }
+}
+
+/// The router of everything under one listener. `metrics` are served at `/metrics` unless they have a listener of
+/// their own.
+pub fn router(node: Node, admin: Option<AdminToken>, with_metrics: bool) -> (App, Router, Arc<Metrics>) {
+    let mut registry = Registry::with_prefix("chancery");
+    let edge = Metrics::register(&mut registry);
+    system::metrics::register(&mut registry, node.live());
+    let app = App::with_metrics(node, admin, registry);
+    let (routes, document) = openapi::routes();
+    let mut routes = routes.with_state(app.clone()).merge(crate::edge::docs::routes(&document));
+    if with_metrics {
+        routes = routes.merge(metrics_router(app.clone()));
+    }
+    (app, routes, edge)
+}
+
+/// `/metrics` alone, for a listener of its own.
+pub fn metrics_router(app: App) -> Router {
+    Router::new().route("/metrics", axum::routing::get(system::metrics::show)).with_state(app)
+}

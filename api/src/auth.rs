@@ -1,0 +1,77 @@
+//! Who calls: the credential of a request, and where it came from.
+
+use crate::app::App;
+use crate::edge::{Problem, RequestContext, codes};
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use projections::{Call, Client, Presented, SealKey};
+use secrecy::{ExposeSecret, SecretString};
+
+/// The longest credential that is looked at, in bytes. Imported keys may be longer than a secret of ours.
+const LONGEST: usize = 4_096;
+
+/// A request with a credential. Whether that is in force is decided with the request itself.
+pub(crate) struct Session {
+    presented: Presented,
+    text: SecretString,
+    context: RequestContext,
+}
+
+impl Session {
+    /// The call of an operation.
+    pub(crate) fn call(&self, operation: &'static str) -> Call {
+        Call {
+            presented: self.presented,
+            client: Client {
+                address: self.context.address(),
+                agent: self.context.agent().map(|agent| agent.as_str().into()),
+            },
+            request: self.context.id().as_str().into(),
+            operation,
+        }
+    }
+
+    /// The key under which an answer's secret is kept for a repeated request.
+    pub(crate) fn seal_key(&self, idempotency_key: &str) -> SealKey {
+        SealKey::derive(self.text.expose_secret(), idempotency_key)
+    }
+
+    /// The session of a credential that stands in a header other than `Authorization`.
+    pub(crate) fn of(app: &App, text: &str, context: RequestContext) -> Self {
+        Self { presented: Presented::Credential(app.credential(text)), text: text.into(), context }
+    }
+}
+
+impl FromRequestParts<App> for Session {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let context = RequestContext::from_request_parts(parts, app).await?;
+        let text = bearer(&parts.headers, &AUTHORIZATION)?;
+        Ok(Self::of(app, text, context))
+    }
+}
+
+/// The bearer token of a header (RFC 6750, section 2.1). Two of them are none: nobody can say which was meant.
+pub(crate) fn bearer<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Result<&'h str, Problem> {
+    let missing = |detail: &'static str| Problem::new(codes::UNAUTHENTICATED).detail(detail);
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Err(missing("The request has no credential; send `Authorization: Bearer <token>`."));
+    };
+    if values.next().is_some() {
+        return Err(missing("The request has more than one credential; send one."));
+    }
+    let text = value.to_str().map_err(|_| missing("The credential is not visible ASCII."))?;
+    let (scheme, token) = text.split_once(' ').unwrap_or(("", text));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(missing("The credential's scheme is not Bearer; send `Bearer <token>`."));
+    }
+    let token = token.trim();
+    if token.is_empty() || token.len() > LONGEST || token.contains(' ') {
+        return Err(missing("The credential is empty, too long, or has a space in it."));
+    }
+    Ok(token)
+}

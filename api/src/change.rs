@@ -1,0 +1,115 @@
+//! What comes with a change: the condition on what is changed, and the key under which it may be repeated.
+
+use crate::app::App;
+use crate::auth::Session;
+use crate::edge::{Problem, codes};
+use axum::extract::FromRequestParts;
+use domain::decide::{Command, Repeat, Request};
+use domain::event::Subject;
+use http::HeaderMap;
+use http::header::IF_MATCH;
+use http::request::Parts;
+use projections::{Outcome, SealKey, Work};
+use serde::Serialize;
+
+/// The longest idempotency key, in bytes.
+const LONGEST_KEY: usize = 255;
+
+/// The headers of a change.
+#[derive(Debug)]
+pub(crate) struct Conditions {
+    expected_revision: Option<u64>,
+    key: Option<Box<str>>,
+}
+
+impl FromRequestParts<App> for Conditions {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        Ok(Self { expected_revision: if_match(&parts.headers)?, key: idempotency_key(&parts.headers)? })
+    }
+}
+
+/// `If-Match` with one strong entity tag, or `*` (RFC 9110, section 13.1.1).
+fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let tag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match tag.map(str::parse) {
+        Some(Ok(revision)) => Ok(Some(revision)),
+        _ => Err(Problem::new(codes::MALFORMED_REQUEST)
+            .detail("`If-Match` is not one entity tag as `ETag` gave it, such as \"17\", or *.".to_owned())),
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    if text.is_empty() || text.len() > LONGEST_KEY {
+        return Err(Problem::new(codes::MALFORMED_REQUEST)
+            .detail(format!("`Idempotency-Key` is not 1 to {LONGEST_KEY} visible ASCII characters.")));
+    }
+    Ok(Some(text.into()))
+}
+
+/// A command that was done.
+pub(crate) struct Done {
+    pub(crate) subject: Subject,
+    /// The secret to hand out: a new one, or again that of a repeated request.
+    pub(crate) secret: Option<String>,
+    pub(crate) position: u64,
+}
+
+impl App {
+    /// Hands a command to the scribe. `path` is what the path names and the body does not.
+    pub(crate) async fn change(
+        &self,
+        session: &Session,
+        operation: &'static str,
+        path: &[&str],
+        body: &impl Serialize,
+        conditions: Conditions,
+        command: Command,
+    ) -> Result<Done, Problem> {
+        let seals = matches!(command, Command::Mint(_) | Command::Narrow(_) | Command::Rotate(_));
+        let seal = conditions.key.as_deref().filter(|_| seals).map(|key| session.seal_key(key));
+        let repeat = conditions.key.map(|key| Repeat {
+            route: std::iter::once(operation)
+                .chain(path.iter().copied())
+                .collect::<Vec<_>>()
+                .join("/")
+                .into(),
+            key,
+            body: serde_json::to_vec(body).expect("a request body can be written again").into(),
+        });
+        let request = Request { command, expected_revision: conditions.expected_revision, repeat };
+        let work = Work::Command(Box::new(request), seal.clone());
+        let answered = self.submit(session.call(operation), work).await?;
+        let Outcome::Done { subject, secret, repeated } = answered.outcome else {
+            tracing::error!(operation, "a command was answered as something else");
+            return Err(Problem::new(codes::INTERNAL));
+        };
+        let secret = match (secret, repeated, seal) {
+            (Some(secret), _, _) => Some(secret.into_text()),
+            (None, Some(repeated), Some(seal)) => self.unseal(&seal, &repeated, subject).await,
+            (None, _, _) => None,
+        };
+        Ok(Done { subject, secret, position: answered.position })
+    }
+
+    /// The secret of a repeated request, while it is kept. Without it the answer is whole but for the secret.
+    async fn unseal(&self, seal: &SealKey, repeated: &str, subject: Subject) -> Option<String> {
+        let Subject::Token(id) = subject else { return None };
+        let current = self.node().live().read(|state| state.tokens().get(id).map(|token| token.hash))?;
+        match projections::unseal(self.node().log(), seal, repeated, current, self.now().micros()).await {
+            Ok(secret) => secret,
+            Err(error) => {
+                tracing::warn!(%error, "a sealed secret could not be read");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The routes and the OpenAPI document, from the same annotations.
+
+use crate::app::App;
+use crate::{instance, organizations, projects, system, tokens, verify};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Largest body of a batch: 1,000 questions of about a kilobyte.
+const BATCH_LIMIT: usize = 1024 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Chancery",
+        description = "An event-sourced token authority. Every error is a problem (RFC 9457) with a stable `code` and \
+                       a page of its own under `/docs/errors`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    security(("token" = [])),
+    modifiers(&Security)
+)]
+struct Document;
+
+struct Security;
+
+impl utoipa::Modify for Security {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let token = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A token of this authority, or its break-glass token."))
+            .build();
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+    }
+}
+
+/// All routes that the document describes, and the document.
+pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
+    let batch =
+        OpenApiRouter::new().routes(routes!(verify::batch::batch)).layer(DefaultBodyLimit::max(BATCH_LIMIT));
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(verify::verify::verify))
+        .merge(batch)
+        .routes(routes!(verify::authorize::authorize))
+        .routes(routes!(tokens::whoami::whoami))
+        .routes(routes!(instance::show::show, instance::update::update))
+        .routes(routes!(organizations::create::create, organizations::list::list))
+        .routes(routes!(organizations::show::show, organizations::rename::rename))
+        .routes(routes!(projects::create::create, projects::list::list))
+        .routes(routes!(projects::show::show, projects::rename::rename))
+        .routes(routes!(tokens::mint::mint, tokens::list::list))
+        .routes(routes!(tokens::narrow::narrow))
+        .routes(routes!(tokens::identify::identify))
+        .routes(routes!(tokens::show::show, tokens::update::update, tokens::revoke::delete))
+        .routes(routes!(tokens::rotate::rotate))
+        .routes(routes!(tokens::revoke::revoke))
+        .routes(routes!(system::health::healthz))
+        .routes(routes!(system::health::readyz))
+        .split_for_parts();
+    (router, serde_json::to_value(document).expect("the document is plain data"))
+}
+
+/// The OpenAPI document.
+pub fn document() -> serde_json::Value {
+    routes().1
+}

@@ -1,0 +1,90 @@
+use crate::app::App;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use projections::Live;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Reads the node's counts when the metrics are asked for: counting costs the hot path nothing more.
+struct NodeCollector(Arc<Live>);
+
+impl fmt::Debug for NodeCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NodeCollector")
+    }
+}
+
+impl Collector for NodeCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let stats = &self.0.stats;
+        let counters = [
+            ("log_commits", "Commits that this node appended", &stats.commits),
+            ("log_lines", "Lines that this node appended", &stats.lines),
+            ("log_races", "Commits that were decided again because another node came first", &stats.races),
+            ("log_locks", "Commits that took the lock of the log's head", &stats.locks),
+            ("log_failures", "Commits that failed because the database was away", &stats.failures),
+            ("overloads", "Calls that were turned away because too much waited", &stats.overloads),
+            ("unknown_tokens", "Presented texts that match no token", &stats.unknown),
+            ("uses_lost", "Bounded uses that were answered and could not be recorded", &stats.lost),
+        ];
+        for (name, help, count) in counters {
+            let counter = ConstCounter::new(count.load(Relaxed));
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        let (tokens, version) = self.0.read(|state| (state.tokens().len() as u64, state.version()));
+        let gauges = [
+            (
+                "uses_unrecorded",
+                "Bounded uses that are answered and not yet on the log",
+                stats.unrecorded.load(Relaxed),
+            ),
+            ("log_position", "The size of the log that the live state stands for", self.0.position()),
+            (
+                "usage_position",
+                "The size of the log that the usage view stands for",
+                stats.usage_position.load(Relaxed),
+            ),
+            ("log_version", "Lifecycle events that are folded", version),
+            ("tokens", "Tokens in the live index, ended ones included", tokens),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let staleness = ConstGauge::new(self.0.staleness().as_secs_f64());
+        let help = "Seconds since the last successful look at the log's head began";
+        staleness.encode(encoder.encode_descriptor(
+            "log_staleness_seconds",
+            help,
+            None,
+            staleness.metric_type(),
+        )?)
+    }
+}
+
+/// Puts the node's counts among the metrics.
+pub(crate) fn register(registry: &mut Registry, live: &Arc<Live>) {
+    registry.register_collector(Box::new(NodeCollector(Arc::clone(live))));
+}
+
+/// The metrics in the OpenMetrics text format.
+pub(crate) async fn show(State(app): State<App>) -> Response {
+    let mut encoded = String::new();
+    match text::encode(&mut encoded, app.metrics()) {
+        Ok(()) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(CONTENT_TYPE, kind)], encoded).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be written");
+            crate::edge::Problem::new(crate::edge::codes::INTERNAL).into_response()
+        }
+    }
+}

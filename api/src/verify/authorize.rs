@@ -1,0 +1,122 @@
+use crate::app::App;
+use crate::auth::{Session, bearer};
+use crate::edge::extract::Query;
+use crate::edge::{Problem, RequestContext, codes};
+use crate::error::unauthenticated;
+use crate::respond::POSITION;
+use crate::tokens::{view_grants, view_scope};
+use crate::wire;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::verify::{Code, Verdict};
+use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Deserialize;
+use std::fmt::Write as _;
+use utoipa::IntoParams;
+
+const CALLER: HeaderName = HeaderName::from_static("chancery-caller");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("chancery-client-address");
+
+/// What a reverse proxy asks.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AuthorizeQuery {
+    /// What the token would do.
+    permission: Option<String>,
+    /// The organization in question, by name or id; absent means the proxy's own.
+    organization: Option<String>,
+    /// The project in question, by name or id.
+    project: Option<String>,
+    /// The resource in question, for the record.
+    resource: Option<String>,
+}
+
+/// Authorize a request for a reverse proxy
+///
+/// The client's token stands in `Authorization`, the proxy's own in `Chancery-Caller` (`Bearer <token>`), and the
+/// client's address in `Chancery-Client-Address`. Answers 204 with every `Chancery-Token-*` header set (empty where
+/// there is nothing to say, so that a proxy that copies them overwrites what the client sent), 401 or 403. Sample
+/// configurations for nginx, Traefik and Caddy are in `docs/operations.md`.
+#[utoipa::path(
+    get, path = "/v1/authorize", operation_id = "authorize", tag = "verify",
+    params(
+        AuthorizeQuery,
+        ("Chancery-Caller" = String, Header, description = "The proxy's own token: `Bearer <token>`."),
+        ("Chancery-Client-Address" = Option<String>, Header, description = "The address of the proxy's client."),
+    ),
+    responses((status = 204, description = "It may."), (status = "default", body = wire::Problem))
+)]
+pub(crate) async fn authorize(
+    State(app): State<App>,
+    context: RequestContext,
+    headers: HeaderMap,
+    Query(query): Query<AuthorizeQuery>,
+) -> Result<Response, Problem> {
+    let session = Session::of(&app, bearer(&headers, &CALLER)?, context.clone());
+    let address = headers.get(FORWARDED_FOR).map(|value| value.to_str().unwrap_or_default().to_owned());
+    let question = wire::Verify {
+        token: bearer(&headers, &AUTHORIZATION)?.to_owned(),
+        permission: query.permission,
+        organization: query.organization,
+        project: query.project,
+        resource: query.resource,
+        client: Some(wire::Client {
+            address: address.filter(|text| !text.is_empty()),
+            agent: context.agent(),
+        }),
+    };
+    let inquiry = super::read(question)?;
+    let (verdicts, position) = super::answer(&app, session.call("authorize"), vec![inquiry]).await?;
+    let (verdict, _) = verdicts.into_iter().next().expect("each question has an answer");
+    match verdict.code {
+        Code::Valid => Ok(allowed(&app, &verdict, position)),
+        Code::Forbidden | Code::WrongProject | Code::WrongOrganization => {
+            Err(Problem::new(codes::FORBIDDEN).detail(verdict.code.explanation().to_owned()))
+        }
+        code => Err(unauthenticated(code)),
+    }
+}
+
+fn allowed(app: &App, verdict: &Verdict, position: u64) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(POSITION, position.into());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let Some((token, _)) = &verdict.token else { return response };
+    let (scope, grants, expires_at) = app.node().live().read(|state| {
+        (view_scope(state, token.scope), view_grants(state, &token.grants), state.expiry(token))
+    });
+    let fields = [
+        ("chancery-token-id", token.id.to_string()),
+        ("chancery-token-name", percent_encode(&token.name)),
+        ("chancery-token-prefix", token.prefix.to_string()),
+        ("chancery-token-organization", scope.organization.unwrap_or_default()),
+        (
+            "chancery-token-organization-id",
+            token.scope.organization().map(|id| id.to_string()).unwrap_or_default(),
+        ),
+        ("chancery-token-project", scope.project.unwrap_or_default()),
+        ("chancery-token-project-id", token.scope.project().map(|id| id.to_string()).unwrap_or_default()),
+        ("chancery-token-grants", grants.join(",")),
+        ("chancery-token-expires-at", expires_at.map(|end| end.to_string()).unwrap_or_default()),
+        ("chancery-token-created-by", token.created_by.to_string()),
+    ];
+    for (name, value) in fields {
+        let value = HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static(""));
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    response
+}
+
+/// Names are free text; a header is ASCII. What is not visible ASCII is percent-encoded, and `%` itself.
+fn percent_encode(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        match byte {
+            b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
+            _ => write!(encoded, "%{byte:02X}").expect("a string takes everything"),
+        }
+        encoded
+    })
+}

@@ -1,0 +1,108 @@
+//! May this token do this? One question, many, or a reverse proxy's.
+
+pub(crate) mod authorize;
+pub(crate) mod batch;
+// The endpoint is called what the noun is called.
+#[expect(clippy::module_inception, reason = "one file an endpoint, named after it")]
+pub(crate) mod verify;
+
+use crate::app::App;
+use crate::edge::Problem;
+use crate::edge::codes;
+use crate::error::{invalid, problem};
+use crate::tokens::{view_grants, view_scope};
+use crate::wire;
+use domain::authority::permissions_at;
+use domain::permission::Permission;
+use domain::secret::{self, SecretHash, Shape};
+use domain::state::State;
+use domain::text;
+use domain::verify::{Code, Verdict};
+use projections::{Call, Client, Inquiry, Outcome};
+use serde_json::value::RawValue;
+
+/// The most bytes of a resource.
+const RESOURCE: usize = 256;
+/// The most bytes of a client's user agent that are kept.
+const AGENT: usize = 256;
+/// The most bytes of a name that is looked up.
+const NAME: usize = 128;
+
+/// Checks one question's values; whether they name anything is the state's to say.
+fn read(question: wire::Verify) -> Result<Inquiry, Problem> {
+    let permission = match question.permission.as_deref() {
+        None => None,
+        Some(text) => {
+            Permission::parse("permission", text).map_err(|rejection| problem(&rejection.into()))?;
+            question.permission.map(String::into_boxed_str)
+        }
+    };
+    let resource =
+        question.resource.as_deref().map(|text| text::clean("resource", text, RESOURCE)).transpose();
+    let client = question.client.map(read_client).transpose()?.unwrap_or_default();
+    Ok(Inquiry {
+        hash: SecretHash::of(&question.token),
+        malformed: secret::shape(&question.token) == Shape::Malformed,
+        permission,
+        organization: read_name("organization", question.organization)?,
+        project: read_name("project", question.project)?,
+        resource: resource.map_err(|rejection| problem(&rejection.into()))?,
+        client,
+    })
+}
+
+/// What names nothing goes into the record as it was asked, so it has to be fit for one.
+fn read_name(field: &'static str, text: Option<String>) -> Result<Option<Box<str>>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    text::clean(field, &text, NAME).map(Some).map_err(|rejection| problem(&rejection.into()))
+}
+
+fn read_client(client: wire::Client) -> Result<Client, Problem> {
+    let address = client
+        .address
+        .map(|text| text.parse().map_err(|_| invalid("client.address", &text, "an IPv4 or IPv6 address")))
+        .transpose()?;
+    let agent = client.agent.filter(|text| !text.is_empty()).map(|text| {
+        let visible: String = text.chars().filter(|c| !text::is_forbidden(*c)).collect();
+        let cut = visible.floor_char_boundary(AGENT);
+        text::mask(&visible[..cut]).as_ref().into()
+    });
+    Ok(Client { address, agent })
+}
+
+/// Asks the node, and gives each question's answer with the size of the log.
+async fn answer(
+    app: &App,
+    call: Call,
+    inquiries: Vec<Inquiry>,
+) -> Result<(Vec<(Verdict, Option<u64>)>, u64), Problem> {
+    let answered = app.node().verify(call, inquiries).await.map_err(|failure| problem(&failure))?;
+    match answered.outcome {
+        Outcome::Verified(verdicts) => Ok((verdicts, answered.position)),
+        Outcome::Done { .. } | Outcome::Readable => Err(Problem::new(codes::INTERNAL)),
+    }
+}
+
+fn view(state: &State, verdict: &Verdict, position: Option<u64>) -> wire::Verdict {
+    let token = verdict.token.as_ref().map(|(token, _)| wire::VerifiedToken {
+        id: token.id.0,
+        name: token.name.to_string(),
+        prefix: token.prefix.to_string(),
+        scope: view_scope(state, token.scope),
+        grants: view_grants(state, &token.grants),
+        permissions: permissions_at(state, token, verdict.place)
+            .patterns()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        expires_at: state.expiry(token).map(|end| end.to_string()),
+        created_by: token.created_by.to_string(),
+        metadata: token.metadata.as_ref().map_or_else(empty, |metadata| metadata.json().to_owned()),
+    });
+    let code = verdict.code;
+    wire::Verdict { valid: code == Code::Valid, code: code.as_str().to_owned(), token, position }
+}
+
+fn empty() -> Box<RawValue> {
+    RawValue::from_string("{}".to_owned()).expect("an empty object is JSON")
+}

@@ -1,0 +1,565 @@
+//! Commands, and what they come to.
+//!
+//! [`decide`] is a plain function of the state, the caller, the time and the command. What a command needs to be
+//! allowed (`authorize_…`) stands apart from what it does, because a repeated request is authorized again without
+//! being done again.
+
+mod instance;
+mod mint;
+mod organization;
+mod token;
+
+pub use instance::{ChangePolicy, Resume, Start};
+pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
+pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
+pub use token::{Revoke, Rotate, Update};
+
+use crate::authority::{Caller, Principal, Refused};
+use crate::event::{Event, Metadata, Subject};
+use crate::id::{OrganizationId, TokenId};
+use crate::line::Idempotency;
+use crate::rejection::Rejection;
+use crate::scope::Scope;
+use crate::secret::Secret;
+use crate::state::{Organization, Project, Shown, State, Token};
+use crate::time::Timestamp;
+use crate::verify::{self, Code};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A command and the conditions that came with it.
+#[derive(Debug)]
+pub struct Request {
+    /// What to do.
+    pub command: Command,
+    /// Only if the thing still has this revision.
+    pub expected_revision: Option<u64>,
+    /// The request may be repeated under this key.
+    pub repeat: Option<Repeat>,
+}
+
+/// What tells a repeated request from another one.
+#[derive(Clone, Debug)]
+pub struct Repeat {
+    /// The operation and the path.
+    pub route: Box<str>,
+    /// The caller's key.
+    pub key: Box<str>,
+    /// The request's body.
+    pub body: Box<[u8]>,
+}
+
+/// Everything that can be asked to change.
+#[derive(Debug)]
+pub enum Command {
+    /// Begin the authority.
+    Start(Start),
+    /// Bring the built-in roles on the log up to this build.
+    EnrollRoles,
+    /// Go on with a database that does not contain what was seen.
+    Resume(Resume),
+    /// Change the instance's policy.
+    ChangePolicy(ChangePolicy),
+    /// Begin an organization.
+    CreateOrganization(CreateOrganization),
+    /// Rename an organization.
+    RenameOrganization(RenameOrganization),
+    /// Begin a project.
+    CreateProject(CreateProject),
+    /// Rename a project.
+    RenameProject(RenameProject),
+    /// Begin a token.
+    Mint(Mint),
+    /// Begin a token that can do no more than the caller, and ends with it.
+    Narrow(Narrow),
+    /// Change what is written about a token, its grants or its expiry.
+    Update(Update),
+    /// Give a token a new secret.
+    Rotate(Rotate),
+    /// End a token.
+    Revoke(Revoke),
+}
+
+impl Command {
+    /// The permission that it needs; none where holding a token is enough.
+    pub fn permission(&self) -> Option<&'static str> {
+        match self {
+            Self::Start(_) | Self::EnrollRoles | Self::Resume(_) | Self::Narrow(_) => None,
+            Self::ChangePolicy(_) => Some("instance:update"),
+            Self::CreateOrganization(_) => Some("organizations:create"),
+            Self::RenameOrganization(_) => Some("organizations:update"),
+            Self::CreateProject(_) => Some("projects:create"),
+            Self::RenameProject(_) => Some("projects:update"),
+            Self::Mint(_) => Some("tokens:mint"),
+            Self::Update(_) => Some("tokens:update"),
+            Self::Rotate(_) => Some("tokens:rotate"),
+            Self::Revoke(_) => Some("tokens:revoke"),
+        }
+    }
+}
+
+/// What a command comes to.
+#[derive(Debug)]
+pub struct Decision {
+    /// The organization that the events are about.
+    pub organization: Option<OrganizationId>,
+    /// What happens; empty when everything is as asked already, or for a repeated request.
+    pub events: Vec<Event>,
+    /// What was made or changed.
+    pub subject: Subject,
+    /// The secret to hand out.
+    pub secret: Option<Secret>,
+    /// Goes into the first event's line.
+    pub idempotency: Option<Idempotency>,
+    /// It was done before, under the same key.
+    pub repeated: bool,
+}
+
+impl Decision {
+    fn new(organization: Option<OrganizationId>, events: Vec<Event>, subject: Subject) -> Self {
+        Self { organization, events, subject, secret: None, idempotency: None, repeated: false }
+    }
+}
+
+/// Decides a command on a state at a time. The caller has to come from [`crate::authority::authenticate`] on this same
+/// state: what its token held on an earlier one is not looked up again.
+pub fn decide(
+    state: &State,
+    caller: &Caller,
+    at: Timestamp,
+    request: &Request,
+) -> Result<Decision, Rejection> {
+    let idempotency = request.repeat.as_ref().map(|repeat| idempotency(caller, repeat));
+    if let Some(wanted) = &idempotency
+        && let Some(reply) = state.reply(&wanted.key, at)
+    {
+        authorize_repeated(state, caller, &request.command, reply.subject)?;
+        if reply.body != wanted.body {
+            return Err(Rejection::IdempotencyKeyReused);
+        }
+        let done = Decision::new(None, Vec::new(), reply.subject);
+        return Ok(Decision { repeated: true, idempotency, ..done });
+    }
+    let mut decision = match &request.command {
+        Command::Start(start) => instance::start(state, caller, start),
+        Command::EnrollRoles => instance::enroll_roles(state, caller),
+        Command::Resume(resume) => instance::resume(state, caller, resume),
+        Command::ChangePolicy(change) => {
+            instance::change_policy(state, caller, change, request.expected_revision)
+        }
+        Command::CreateOrganization(create) => organization::create(state, caller, at, create),
+        Command::RenameOrganization(rename) => {
+            organization::rename(state, caller, at, rename, request.expected_revision)
+        }
+        Command::CreateProject(create) => organization::create_project(state, caller, create),
+        Command::RenameProject(rename) => {
+            organization::rename_project(state, caller, rename, request.expected_revision)
+        }
+        Command::Mint(mint) => mint::mint(state, caller, at, mint),
+        Command::Narrow(narrow) => mint::narrow(state, caller, at, narrow),
+        Command::Update(update) => token::update(state, caller, at, update, request.expected_revision),
+        Command::Rotate(rotate) => token::rotate(state, caller, at, rotate, request.expected_revision),
+        Command::Revoke(revoke) => token::revoke(state, caller, revoke, request.expected_revision),
+    }?;
+    decision.idempotency = idempotency;
+    Ok(decision)
+}
+
+/// Authorizes a command again that was done before. What it was done to is looked for by id and not by the name in
+/// the request: a rename, this one or a later one, may have given that name up.
+fn authorize_repeated(
+    state: &State,
+    caller: &Caller,
+    command: &Command,
+    subject: Subject,
+) -> Result<(), Rejection> {
+    let place = place_of(state, subject);
+    let require = |permission, place: Scope| {
+        if caller.may_know(place) { caller.require(state, permission, place) } else { Err(hidden(subject)) }
+    };
+    match command {
+        Command::Start(_) | Command::EnrollRoles | Command::Resume(_) => require_system(caller),
+        Command::ChangePolicy(_) => caller.require(state, "instance:update", Scope::Instance),
+        Command::CreateOrganization(_) => caller.require(state, "organizations:create", Scope::Instance),
+        Command::RenameOrganization(_) => require("organizations:update", place),
+        Command::CreateProject(_) => {
+            require("projects:create", place.organization().map_or(place, Scope::Organization))
+        }
+        Command::RenameProject(_) => require("projects:update", place),
+        Command::Mint(_) => require("tokens:mint", place),
+        Command::Narrow(_) => mint::authorize_narrow(caller).map(drop),
+        Command::Update(update) => find_token(state, caller, update.token, "tokens:update").map(drop),
+        Command::Rotate(rotate) => token::authorize_rotate(state, caller, rotate).map(drop),
+        Command::Revoke(revoke) => token::authorize_revoke(state, caller, revoke).map(drop),
+    }
+}
+
+/// The scope that a subject is, or acts in.
+fn place_of(state: &State, subject: Subject) -> Scope {
+    let place = match subject {
+        Subject::Instance => None,
+        Subject::Organization(id) => Some(Scope::Organization(id)),
+        Subject::Project(id) => state.project(id).map(|found| Scope::Project(found.organization, id)),
+        Subject::Token(id) => state.tokens().get(id).map(|found| found.scope),
+    };
+    place.unwrap_or(Scope::Instance)
+}
+
+fn hidden(subject: Subject) -> Rejection {
+    match subject {
+        Subject::Instance => Rejection::hidden("instance", ""),
+        Subject::Organization(id) => Rejection::hidden("organization", &id),
+        Subject::Project(id) => Rejection::hidden("project", &id),
+        Subject::Token(id) => Rejection::hidden("token", &id),
+    }
+}
+
+/// The caller of a rotation of itself that is asked again because its answer was lost: the secret that it shows is the
+/// one that this very rotation replaced. It gets the answer once more, and nothing else.
+pub fn repeats_own_rotation(
+    state: &State,
+    refused: &Refused,
+    at: Timestamp,
+    address: Option<IpAddr>,
+    request: &Request,
+) -> Option<Caller> {
+    let (token, shown) = refused.token.as_ref()?;
+    let (Command::Rotate(rotate), Some(repeat)) = (&request.command, &request.repeat) else { return None };
+    if refused.code != Code::Superseded || rotate.token != token.id || shown.secret + 1 != token.secret {
+        return None;
+    }
+    let was_shown = Shown { replaced: None, ..*shown };
+    verify::standing(state, token, was_shown, at, address).ok()?;
+    let caller = Caller { principal: Principal::Token(Arc::clone(token), *shown), address };
+    let wanted = idempotency(&caller, repeat);
+    state.reply(&wanted.key, at).filter(|reply| reply.body == wanted.body).map(|_| caller)
+}
+
+/// 128 bits of a BLAKE3 are enough to tell requests apart, and half of one keeps lines small.
+fn idempotency(caller: &Caller, repeat: &Repeat) -> Idempotency {
+    let mut key = blake3::Hasher::new_derive_key("chancery 2026 idempotency key");
+    let actor = match &caller.principal {
+        Principal::Token(token, _) => token.id.to_string(),
+        Principal::AdminToken | Principal::System(_) => caller.by().to_string(),
+    };
+    for part in [&*actor, &repeat.route, &repeat.key] {
+        key.update(&(part.len() as u64).to_le_bytes());
+        key.update(part.as_bytes());
+    }
+    let half = |hash: blake3::Hash| URL_SAFE_NO_PAD.encode(&hash.as_bytes()[..16]).into_boxed_str();
+    Idempotency { key: half(key.finalize()), body: half(blake3::hash(&repeat.body)) }
+}
+
+fn require_system(caller: &Caller) -> Result<(), Rejection> {
+    match caller.principal {
+        Principal::System(_) => Ok(()),
+        Principal::AdminToken | Principal::Token(..) => Err(Rejection::Forbidden {
+            permission: "*".to_owned(),
+            place: "the authority's own jobs".to_owned(),
+        }),
+    }
+}
+
+fn check_revision(current: u64, expected: Option<u64>) -> Result<(), Rejection> {
+    match expected {
+        Some(expected) if expected != current => Err(Rejection::PreconditionFailed { current, expected }),
+        _ => Ok(()),
+    }
+}
+
+/// An organization that the caller may know of, by name or id.
+pub(crate) fn find_organization<'a>(
+    state: &'a State,
+    caller: &Caller,
+    text: &str,
+) -> Result<&'a Arc<Organization>, Rejection> {
+    let found = state.find_organization(text).ok_or_else(|| Rejection::not_found("organization", text))?;
+    if caller.may_know(Scope::Organization(found.id)) {
+        Ok(found)
+    } else {
+        Err(Rejection::hidden("organization", text))
+    }
+}
+
+/// A project that the caller may know of, by the names or ids of it and its organization.
+pub(crate) fn find_project<'a>(
+    state: &'a State,
+    caller: &Caller,
+    organization: &str,
+    text: &str,
+) -> Result<&'a Arc<Project>, Rejection> {
+    let organization = find_organization(state, caller, organization)?.id;
+    let found =
+        state.find_project(organization, text).ok_or_else(|| Rejection::not_found("project", text))?;
+    if caller.may_know(Scope::Project(organization, found.id)) {
+        Ok(found)
+    } else {
+        Err(Rejection::hidden("project", text))
+    }
+}
+
+/// A token that the caller may read or do `permission` to. One that it may only read answers 403, any other 404.
+pub(crate) fn find_token<'a>(
+    state: &'a State,
+    caller: &Caller,
+    id: TokenId,
+    permission: &'static str,
+) -> Result<&'a Arc<Token>, Rejection> {
+    let token = state.tokens().get(id).ok_or_else(|| Rejection::not_found("token", &id))?;
+    if caller.may(state, permission, token.scope) {
+        return Ok(token);
+    }
+    if is_self(caller, id) || caller.may(state, "tokens:read", token.scope) {
+        caller.require(state, permission, token.scope)?;
+    }
+    Err(Rejection::hidden("token", &id))
+}
+
+pub(crate) fn is_self(caller: &Caller, id: TokenId) -> bool {
+    caller.token().is_some_and(|token| token.id == id)
+}
+
+/// Reads the metadata of a token: a JSON object, at most 4 KiB in its shortest form. Keys are sorted, and floats are
+/// refused: they have no one way to be written, and the line is hashed.
+pub fn metadata(value: &serde_json::Map<String, serde_json::Value>) -> Result<Option<Metadata>, Rejection> {
+    const MOST: usize = 4096;
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let refuse = |value: &str, expected: String| Err(Rejection::invalid("metadata", value, expected));
+    let mut waiting: Vec<&serde_json::Value> = value.values().collect();
+    let mut texts: Vec<&str> = value.keys().map(String::as_str).collect();
+    while let Some(value) = waiting.pop() {
+        match value {
+            serde_json::Value::Number(number) if number.is_f64() => {
+                return refuse(&number.to_string(), "a whole number; write others as text".to_owned());
+            }
+            serde_json::Value::String(text) => texts.push(text),
+            serde_json::Value::Array(items) => waiting.extend(items),
+            serde_json::Value::Object(members) => {
+                texts.extend(members.keys().map(String::as_str));
+                waiting.extend(members.values());
+            }
+            _ => {}
+        }
+    }
+    if let Some(bad) = texts.iter().find(|text| text.chars().any(crate::text::is_forbidden)) {
+        return refuse(bad, "text without control characters".to_owned());
+    }
+    let json = serde_json::to_string(value).expect("a JSON value can be written");
+    if json.len() > MOST {
+        return refuse(&json, format!("at most {MOST} bytes of JSON; this has {}", json.len()));
+    }
+    // Masking keeps the JSON whole: a secret has only letters, digits and `_`.
+    let masked = crate::text::mask(&json).into_owned();
+    let raw = serde_json::value::RawValue::from_string(masked).expect("masked JSON is JSON");
+    Ok(Some(Metadata(raw)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::IDEMPOTENCY_WINDOW;
+    use crate::testing::{World, admin, forbidden, hidden, repeat, texts};
+    use std::time::Duration;
+
+    fn request(command: Command, key: &str, body: &str) -> Request {
+        Request { command, expected_revision: None, repeat: Some(repeat("POST /v1/things", key, body)) }
+    }
+
+    fn mint(world: &mut World, name: &str) -> Command {
+        let particulars = world.particulars(name);
+        let scope = ScopeText::Organization("acme".to_owned());
+        Command::Mint(Mint { scope, grants: texts(&["verifier"]), particulars })
+    }
+
+    fn rename(organization: &str, name: &str) -> Command {
+        let change = NamingChange { name: Some(name.to_owned()), display_name: None };
+        Command::RenameOrganization(RenameOrganization { organization: organization.to_owned(), change })
+    }
+
+    fn rename_project(project: &str, name: &str) -> Command {
+        let change = NamingChange { name: Some(name.to_owned()), display_name: None };
+        let (organization, project) = ("acme".to_owned(), project.to_owned());
+        Command::RenameProject(RenameProject { organization, project, change })
+    }
+
+    #[test]
+    fn a_repeated_request_has_one_effect_and_the_same_subject() {
+        let mut world = World::with_tenants();
+        let command = mint(&mut world, "ci");
+        let first = world.request(&admin(), &request(command, "k", "b")).unwrap();
+        assert!(first.secret.is_some() && !first.repeated);
+        world.pass_almost(IDEMPOTENCY_WINDOW);
+        let command = mint(&mut world, "ci");
+        let again = world.request(&admin(), &request(command, "k", "b")).unwrap();
+        assert!(again.repeated && again.events.is_empty() && again.secret.is_none());
+        assert_eq!((again.subject, &again.idempotency), (first.subject, &first.idempotency));
+        let command = mint(&mut world, "ci");
+        let other_body = world.request(&admin(), &request(command, "k", "c"));
+        assert_eq!(other_body.unwrap_err(), Rejection::IdempotencyKeyReused);
+        world.pass(Duration::from_micros(1));
+        let command = mint(&mut world, "ci 2");
+        assert!(!world.request(&admin(), &request(command, "k", "c")).unwrap().repeated);
+    }
+
+    #[test]
+    fn a_key_means_something_only_to_its_caller_and_route() {
+        let mut world = World::with_tenants();
+        let owner = world.mint("acme", &["owner"]);
+        let owner = world.caller(owner);
+        let command = mint(&mut world, "a");
+        world.request(&admin(), &request(command, "k", "b")).unwrap();
+        let command = mint(&mut world, "b");
+        assert!(!world.request(&owner, &request(command, "k", "b")).unwrap().repeated);
+        let command = mint(&mut world, "c");
+        let elsewhere =
+            Request { repeat: Some(repeat("POST /v1/others", "k", "b")), ..request(command, "k", "b") };
+        assert!(!world.request(&admin(), &elsewhere).unwrap().repeated);
+        // Where a part ends is part of the key.
+        let parts = |route, key| idempotency(&admin(), &repeat(route, key, "")).key;
+        assert_ne!(parts("ab", "c"), parts("a", "bc"));
+    }
+
+    #[test]
+    fn a_key_survives_the_rotation_of_its_caller() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["owner"]);
+        let (command, caller) = (mint(&mut world, "a"), world.caller(id));
+        world.request(&caller, &request(command, "k", "b")).unwrap();
+        world.rotate(&admin(), id, Duration::ZERO).unwrap();
+        let (command, caller) = (mint(&mut world, "a"), world.caller(id));
+        assert!(world.request(&caller, &request(command, "k", "b")).unwrap().repeated);
+    }
+
+    #[test]
+    fn a_repeated_request_is_authorized_again() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["owner"]);
+        let (command, caller) = (mint(&mut world, "a"), world.caller(id));
+        world.request(&caller, &request(command, "k", "b")).unwrap();
+        world.update(&admin(), id, |u| u.grants = Some(texts(&["auditor"]))).unwrap();
+        for body in ["b", "c"] {
+            let (command, caller) = (mint(&mut world, "a"), world.caller(id));
+            let refused = world.request(&caller, &request(command, "k", body));
+            assert_eq!(forbidden(refused), "tokens:mint at organization acme");
+        }
+    }
+
+    #[test]
+    fn a_repeated_rename_finds_what_it_renamed() {
+        let mut world = World::with_tenants();
+        let acme = world.state.find_organization("acme").unwrap().id;
+        let web = world.scope("acme/web").project().unwrap();
+        let first = world.request(&admin(), &request(rename_project("web", "site"), "p", "")).unwrap();
+        assert_eq!(first.subject, Subject::Project(web));
+        world.project("acme", "web");
+        world.request(&admin(), &request(rename("acme", "beta"), "o", "")).unwrap();
+        let again = world.request(&admin(), &request(rename("acme", "beta"), "o", "")).unwrap();
+        assert_eq!((again.repeated, again.subject), (true, Subject::Organization(acme)));
+        let again = world.request(&admin(), &request(rename_project("web", "site"), "p", "")).unwrap();
+        assert_eq!((again.repeated, again.subject), (true, Subject::Project(web)));
+    }
+
+    #[test]
+    fn what_a_caller_may_no_longer_know_is_hidden_from_its_repeats() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["project-admin@web", "project-reader@api"]);
+        let caller = world.caller(id);
+        world.request(&caller, &request(rename_project("web", "site"), "k", "")).unwrap();
+        world.update(&admin(), id, |u| u.grants = Some(texts(&["project-reader@api"]))).unwrap();
+        let caller = world.caller(id);
+        assert!(hidden(world.request(&caller, &request(rename_project("web", "site"), "k", ""))));
+    }
+
+    #[test]
+    fn every_repeated_command_is_authorized_by_the_rule_of_its_first_time() {
+        let mut world = World::with_tenants();
+        let (boss, stranger) =
+            (world.mint("instance", &["instance-admin"]), world.mint("acme", &["verifier"]));
+        let target = world.mint("acme", &["member"]);
+        let (project, entropy) = (crate::id::ProjectId(world.id()), world.entropy());
+        let create = CreateProject {
+            id: project,
+            organization: "acme".to_owned(),
+            name: "new".to_owned(),
+            display_name: None,
+        };
+        let update = Update {
+            token: target,
+            name: Some("x".to_owned()),
+            description: None,
+            metadata: None,
+            grants: None,
+            expiry: None,
+        };
+        let commands = [
+            Command::ChangePolicy(ChangePolicy { max_staleness_ms: Some(2_000), ..ChangePolicy::default() }),
+            Command::CreateOrganization(CreateOrganization {
+                id: crate::id::OrganizationId(world.id()),
+                name: "third".to_owned(),
+                display_name: None,
+            }),
+            Command::CreateProject(create),
+            Command::Narrow(Narrow { grants: None, particulars: world.particulars("n") }),
+            Command::Update(update),
+            Command::Rotate(Rotate { token: target, entropy, overlap: Duration::ZERO }),
+            Command::Revoke(Revoke { token: target, reason: None, note: None, cascade: false }),
+        ];
+        for command in commands {
+            let caller = world.caller(boss);
+            let request = request(command, &format!("{}", world.lines.len()), "");
+            assert!(!world.request(&caller, &request).unwrap().repeated);
+            let lines = world.lines.len();
+            assert!(world.request(&caller, &request).unwrap().repeated);
+            assert_eq!(world.lines.len(), lines);
+            if !matches!(request.command, Command::Narrow(_)) {
+                let subject = decide(&world.state, &caller, world.at, &request).unwrap().subject;
+                let stranger = world.caller(stranger);
+                authorize_repeated(&world.state, &stranger, &request.command, subject).unwrap_err();
+            }
+        }
+        assert!(
+            authorize_repeated(&world.state, &admin(), &Command::EnrollRoles, Subject::Instance).is_err()
+        );
+    }
+
+    #[test]
+    fn requests_are_forgotten_after_a_day_and_not_before() {
+        let mut world = World::with_tenants();
+        let command = mint(&mut world, "a");
+        let first = world.request(&admin(), &request(command, "k", "b")).unwrap();
+        let key = first.idempotency.unwrap().key;
+        world.pass_almost(IDEMPOTENCY_WINDOW);
+        world.state.forget_replies(world.at);
+        assert!(world.state.reply(&key, world.at).is_some());
+        world.pass(Duration::from_micros(1));
+        assert!(world.state.reply(&key, world.at).is_none());
+        world.state.forget_replies(world.at);
+        world.mint("acme", &["member"]);
+        assert_eq!(world.state.difference(&world.folded()), None);
+    }
+
+    #[test]
+    fn each_command_names_the_permission_that_it_is_refused_for() {
+        let mut world = World::with_tenants();
+        let target = world.mint("acme", &["member"]);
+        let caller = world.mint("acme", &["auditor"]);
+        let caller = world.caller(caller);
+        let mut commands = vec![
+            Command::ChangePolicy(ChangePolicy::default()),
+            rename("acme", "x"),
+            rename_project("web", "x"),
+            mint(&mut world, "x"),
+            Command::Revoke(Revoke { token: target, reason: None, note: None, cascade: false }),
+        ];
+        let entropy = world.entropy();
+        commands.push(Command::Rotate(Rotate { token: target, entropy, overlap: Duration::ZERO }));
+        for command in commands {
+            let permission = command.permission().unwrap();
+            assert!(forbidden(world.run(&caller, command)).starts_with(permission));
+        }
+    }
+}

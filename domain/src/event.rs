@@ -1,0 +1,478 @@
+//! Everything that can be enrolled. The names and shapes are stored: they are explicit, and pinned by snapshots.
+
+use crate::id::{OrganizationId, ProjectId, TokenId};
+use crate::name::Name;
+use crate::network::Networks;
+use crate::permission::PermissionSet;
+use crate::role::Level;
+use crate::scope::Grant;
+use crate::secret::{Prefix, SecretHash};
+use crate::time::Timestamp;
+use crate::verify::Code;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+/// How the authority answers verify; a setting on the log, so that all nodes promise the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answers {
+    /// Each answer waits until its use is committed.
+    Committed,
+    /// Answers come from memory, at most `max_staleness_ms` old; uses follow within `record_within_ms`.
+    Bounded,
+}
+
+/// The instance's policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstancePolicy {
+    /// How verify is answered.
+    pub answers: Answers,
+    /// Milliseconds that a bounded answer may lag behind the log.
+    pub max_staleness_ms: u32,
+    /// Milliseconds within which a bounded use is on the log.
+    pub record_within_ms: u32,
+}
+
+/// The name and the display name of an organization or a project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Naming {
+    /// Its unique name.
+    pub name: Name,
+    /// What people read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<Box<str>>,
+}
+
+/// What people and programs wrote about a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Its name, unique among the live tokens of its scope.
+    pub name: Box<str>,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<Box<str>>,
+    /// A JSON object of the owner's, at most 4 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+}
+
+/// A JSON object in its shortest form with sorted keys and without floats.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Metadata(pub(crate) Box<RawValue>);
+
+impl Metadata {
+    /// The JSON text.
+    pub fn json(&self) -> &RawValue {
+        &self.0
+    }
+}
+
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for Metadata {}
+
+/// A token's beginning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenMinted {
+    /// The new token.
+    pub token: TokenId,
+    /// Its project, when its scope is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// Its name.
+    pub name: Box<str>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Box<str>>,
+    /// A JSON object of the owner's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+    /// What it may do.
+    pub grants: Arc<[Grant]>,
+    /// BLAKE3 of its secret.
+    pub hash: SecretHash,
+    /// The first characters of its secret.
+    pub prefix: Prefix,
+    /// The token that minted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TokenId>,
+    /// Whether it was narrowed from its parent, so that it ends with it and can never do more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub narrowed: bool,
+    /// In force from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// In force until just before then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Where it may be used from.
+    #[serde(default, skip_serializing_if = "Networks::is_anywhere")]
+    pub allowed_networks: Networks,
+}
+
+/// A new secret for a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRotated {
+    /// The token.
+    pub token: TokenId,
+    /// The ordinal of its new secret; the first secret has 0.
+    pub secret: u32,
+    /// BLAKE3 of the new secret.
+    pub hash: SecretHash,
+    /// The first characters of the new secret.
+    pub prefix: Prefix,
+    /// The secret before stays valid until just before then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap_until: Option<Timestamp>,
+}
+
+/// Why a token was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// Somebody asked for it.
+    Requested,
+    /// It was not used for longer than the policy allows.
+    Inactive,
+    /// Its secret was seen where it should not be.
+    Leaked,
+    /// Who minted it left.
+    MemberRemoved,
+    /// Its project ended.
+    ProjectDeleted,
+    /// Its organization ended.
+    OrganizationDeleted,
+}
+
+impl Reason {
+    /// The reasons that a caller may give.
+    pub const GIVEN: &[(&str, Self)] = &[("requested", Self::Requested), ("leaked", Self::Leaked)];
+}
+
+/// A token's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRevoked {
+    /// The token.
+    pub token: TokenId,
+    /// Why.
+    pub reason: Reason,
+    /// Why, in somebody's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Box<str>>,
+    /// Whether everything that it minted ends with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cascade: bool,
+}
+
+/// What a presented token was asked to be good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Asked<S> {
+    /// The operation of Chancery's own API that was called, as its OpenAPI document names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<S>,
+    /// The permission.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permission: Option<S>,
+    /// The organization: its id, or the text that named none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<S>,
+    /// The project: its id, or the text that named none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<S>,
+    /// The resource, in the asking service's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<S>,
+}
+
+/// Who presented a token to the asking service, as commitments to personal values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client<S> {
+    /// The network address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<S>,
+    /// The user agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<S>,
+}
+
+/// A record that a token was presented, and what was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Use<S> {
+    /// The token.
+    pub token: TokenId,
+    /// The ordinal of the secret that was shown.
+    pub secret: u32,
+    /// Why it was refused; none when it was valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// What was asked.
+    pub asked: Asked<S>,
+    /// Who presented it, where the asking service said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<Client<S>>,
+    /// The version that a bounded answer was decided on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
+    /// How many identical ones this line stands for, when more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+}
+
+/// A use of the break-glass token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdminUse<S> {
+    /// What it was used for.
+    pub asked: Asked<S>,
+    /// The version that a bounded answer was decided on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
+}
+
+/// A place in a log: its size, and the id of the commit that ends there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPlace {
+    /// Lines.
+    pub size: u64,
+    /// The last commit.
+    pub commit: uuid::Uuid,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The authority began.
+    AuthorityStarted {
+        /// The log's name, for ever.
+        origin: Box<str>,
+        /// The public key that signs checkpoints: Ed25519, base64.
+        log_key: Box<str>,
+        /// The policy at the start.
+        policy: InstancePolicy,
+    },
+    /// An instance administrator changed the policy.
+    InstancePolicyChanged {
+        /// As it was.
+        before: InstancePolicy,
+        /// As it is.
+        after: InstancePolicy,
+    },
+    /// An operator accepted a database that does not contain what a node had seen.
+    LogResumed {
+        /// What the node had seen.
+        expected: LogPlace,
+        /// What the database held.
+        found: LogPlace,
+        /// The origin of checkpoints from here on.
+        origin: Box<str>,
+    },
+    /// The break-glass token was used.
+    AdminTokenUsed(AdminUse<Box<str>>),
+    /// A role began.
+    RoleDefined {
+        /// Its name.
+        role: Name,
+        /// Where it can be held.
+        level: Level,
+        /// What it may do.
+        permissions: PermissionSet,
+    },
+    /// A role may do something else.
+    RoleChanged {
+        /// Its name.
+        role: Name,
+        /// What it could do.
+        before: PermissionSet,
+        /// What it may do.
+        after: PermissionSet,
+    },
+    /// An organization began.
+    OrganizationCreated(Naming),
+    /// An organization has another name or display name.
+    OrganizationRenamed {
+        /// As it was.
+        before: Naming,
+        /// As it is.
+        after: Naming,
+    },
+    /// A project began.
+    ProjectCreated {
+        /// The new project.
+        project: ProjectId,
+        /// Its name.
+        naming: Naming,
+    },
+    /// A project has another name or display name.
+    ProjectRenamed {
+        /// The project.
+        project: ProjectId,
+        /// As it was.
+        before: Naming,
+        /// As it is.
+        after: Naming,
+    },
+    /// A token began.
+    TokenMinted(TokenMinted),
+    /// Something else is written about a token.
+    TokenDescribed {
+        /// The token.
+        token: TokenId,
+        /// As it was.
+        before: Description,
+        /// As it is.
+        after: Description,
+    },
+    /// A token may do something else.
+    TokenGrantsChanged {
+        /// The token.
+        token: TokenId,
+        /// What it could do.
+        before: Arc<[Grant]>,
+        /// What it may do.
+        after: Arc<[Grant]>,
+    },
+    /// A token expires at another time.
+    TokenExpiryChanged {
+        /// The token.
+        token: TokenId,
+        /// When it would have expired; none is never.
+        before: Option<Timestamp>,
+        /// When it expires.
+        after: Option<Timestamp>,
+    },
+    /// A token has a new secret.
+    TokenRotated(TokenRotated),
+    /// A token ended.
+    TokenRevoked(TokenRevoked),
+    /// A token was presented and answered valid.
+    TokenUsed(Use<Box<str>>),
+    /// A known token was presented and refused.
+    TokenRefused(Use<Box<str>>),
+}
+
+impl Event {
+    /// Whether it changes who may do what. Uses do not.
+    pub fn is_lifecycle(&self) -> bool {
+        !matches!(self, Self::TokenUsed(_) | Self::TokenRefused(_) | Self::AdminTokenUsed(_))
+    }
+
+    /// What the event made or changed, for the answer to a repeated request.
+    pub fn subject(&self, organization: Option<OrganizationId>) -> Option<Subject> {
+        match self {
+            Self::OrganizationCreated(_) | Self::OrganizationRenamed { .. } => {
+                organization.map(Subject::Organization)
+            }
+            Self::ProjectCreated { project, .. } | Self::ProjectRenamed { project, .. } => {
+                Some(Subject::Project(*project))
+            }
+            Self::TokenMinted(TokenMinted { token, .. })
+            | Self::TokenDescribed { token, .. }
+            | Self::TokenGrantsChanged { token, .. }
+            | Self::TokenExpiryChanged { token, .. }
+            | Self::TokenRotated(TokenRotated { token, .. })
+            | Self::TokenRevoked(TokenRevoked { token, .. }) => Some(Subject::Token(*token)),
+            Self::InstancePolicyChanged { .. } => Some(Subject::Instance),
+            _ => None,
+        }
+    }
+}
+
+/// What a command made or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The instance.
+    Instance,
+    /// An organization.
+    Organization(OrganizationId),
+    /// A project.
+    Project(ProjectId),
+    /// A token.
+    Token(TokenId),
+}
+
+/// Who caused an event, from the credential that was verified.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum By {
+    /// The break-glass token.
+    AdminToken,
+    /// A job of the authority's own.
+    System(Cow<'static, str>),
+    /// A token of this level, by its prefix.
+    Token(Level, Prefix),
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AdminToken => f.write_str("admin-token"),
+            Self::System(job) => write!(f, "system:{job}"),
+            Self::Token(Level::Instance, prefix) => write!(f, "instance-token:{prefix}"),
+            Self::Token(Level::Organization, prefix) => write!(f, "org-token:{prefix}"),
+            Self::Token(Level::Project, prefix) => write!(f, "project-token:{prefix}"),
+        }
+    }
+}
+
+impl By {
+    /// Reads what [`By`]'s `Display` wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "admin-token" {
+            return Some(Self::AdminToken);
+        }
+        let (kind, rest) = text.split_once(':')?;
+        let level = match kind {
+            "system" => return Some(Self::System(Cow::Owned(rest.to_owned()))),
+            "instance-token" => Level::Instance,
+            "org-token" => Level::Organization,
+            "project-token" => Level::Project,
+            _ => return None,
+        };
+        Prefix::of(rest).filter(|prefix| prefix.as_str() == rest).map(|prefix| Self::Token(level, prefix))
+    }
+}
+
+impl Serialize for By {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for By {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom(format_args!("`{text}` is not an actor")))
+    }
+}
+
+/// Who caused an event, through which request and from where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor<S> {
+    /// Who.
+    pub by: By,
+    /// The token, when it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenId>,
+    /// The request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<S>,
+    /// Commitment to the client's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<S>,
+    /// Commitment to the client's user agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<S>,
+}
+
+impl<S> Actor<S> {
+    /// A job of the authority's own.
+    pub fn system(job: &'static str) -> Self {
+        Self { by: By::System(Cow::Borrowed(job)), token: None, request: None, address: None, agent: None }
+    }
+}

@@ -1,0 +1,545 @@
+//! Reads: what a caller may see of the state.
+//!
+//! [`authorize`] says whether a read is allowed at all; the functions below it find what is read, and leave out what
+//! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
+
+use crate::authority::Caller;
+use crate::decide::{ScopeText, find_organization, find_project, is_self};
+use crate::id::TokenId;
+use crate::name::Name;
+use crate::rejection::Rejection;
+use crate::role::Level;
+use crate::scope::Scope;
+use crate::secret::SecretHash;
+use crate::state::{Organization, Project, State, Status, Token};
+use crate::time::Timestamp;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Everything that can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The caller itself.
+    Whoami,
+    /// The instance.
+    Instance,
+    /// The organizations that the caller may read.
+    Organizations,
+    /// One organization, by name or id.
+    Organization(String),
+    /// The projects of an organization that the caller may read.
+    Projects(String),
+    /// One project, by the names or ids of its organization and it.
+    Project(String, String),
+    /// Tokens, of a scope or of all that the caller may read.
+    Tokens(Option<ScopeText>),
+    /// One token.
+    Token(TokenId),
+    /// Tokens by their text or prefix, among those that the caller may read.
+    Identify,
+}
+
+impl Read {
+    /// The permission that it needs.
+    pub fn permission(&self) -> Option<&'static str> {
+        match self {
+            Self::Whoami => None,
+            Self::Instance => Some("instance:read"),
+            Self::Organizations | Self::Organization(_) => Some("organizations:read"),
+            Self::Projects(_) | Self::Project(..) => Some("projects:read"),
+            Self::Tokens(_) | Self::Token(_) | Self::Identify => Some("tokens:read"),
+        }
+    }
+}
+
+/// Refuses a read that the caller may not make.
+pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Rejection> {
+    let own = caller.token().map_or(Scope::Instance, |token| token.scope);
+    match read {
+        Read::Whoami => Ok(()),
+        Read::Instance => caller.require(state, "instance:read", Scope::Instance),
+        Read::Organizations => caller.require_somewhere(state, "organizations:read", own),
+        Read::Organization(text) => organization(state, caller, text).map(drop),
+        Read::Projects(text) => {
+            let found = find_organization(state, caller, text)?;
+            caller.require_somewhere(state, "projects:read", Scope::Organization(found.id))
+        }
+        Read::Project(organization, text) => project(state, caller, organization, text).map(drop),
+        Read::Tokens(scope) => {
+            let place = scope.as_ref().map_or(Ok(own), |scope| scope.find(state, caller))?;
+            caller.require_somewhere(state, "tokens:read", place)
+        }
+        Read::Token(id) => token(state, caller, *id).map(drop),
+        Read::Identify => caller.require_somewhere(state, "tokens:read", own),
+    }
+}
+
+/// An organization that the caller may read.
+pub fn organization<'a>(
+    state: &'a State,
+    caller: &Caller,
+    text: &str,
+) -> Result<&'a Arc<Organization>, Rejection> {
+    let found = find_organization(state, caller, text)?;
+    caller.require(state, "organizations:read", Scope::Organization(found.id))?;
+    Ok(found)
+}
+
+/// A project that the caller may read.
+pub fn project<'a>(
+    state: &'a State,
+    caller: &Caller,
+    organization: &str,
+    text: &str,
+) -> Result<&'a Arc<Project>, Rejection> {
+    let found = find_project(state, caller, organization, text)?;
+    caller.require(state, "projects:read", Scope::Project(found.organization, found.id))?;
+    Ok(found)
+}
+
+/// A token that the caller may read. Its own it always may.
+pub fn token<'a>(state: &'a State, caller: &Caller, id: TokenId) -> Result<&'a Arc<Token>, Rejection> {
+    let found = state.tokens().get(id).ok_or_else(|| Rejection::not_found("token", &id))?;
+    if is_self(caller, id) || caller.may(state, "tokens:read", found.scope) {
+        Ok(found)
+    } else {
+        Err(Rejection::hidden("token", &id))
+    }
+}
+
+/// Organizations that the caller may read, by name, after a name.
+pub fn organizations(
+    state: &State,
+    caller: &Caller,
+    after: Option<&Name>,
+    limit: usize,
+) -> Vec<Arc<Organization>> {
+    let may_read = |organization: &&Arc<Organization>| {
+        caller.may(state, "organizations:read", Scope::Organization(organization.id))
+    };
+    // A token of an organization sees no other: it need not wait for a look at all of them.
+    if let Some(own) = caller.token().and_then(|token| token.scope.organization()) {
+        let own = state.organization(own).filter(|own| after.is_none_or(|after| own.naming.name > *after));
+        return own.filter(may_read).into_iter().take(limit).cloned().collect();
+    }
+    state.organizations_after(after).filter(may_read).take(limit).cloned().collect()
+}
+
+/// Projects of an organization that the caller may read, by name, after a name.
+pub fn projects(
+    state: &State,
+    caller: &Caller,
+    organization: &str,
+    after: Option<&Name>,
+    limit: usize,
+) -> Result<Vec<Arc<Project>>, Rejection> {
+    let organization = find_organization(state, caller, organization)?.id;
+    Ok(state
+        .projects_after(organization, after)
+        .filter(|project| caller.may(state, "projects:read", Scope::Project(organization, project.id)))
+        .take(limit)
+        .cloned()
+        .collect())
+}
+
+/// Tokens with a secret of this hash or a prefix, that the caller may read.
+pub fn identify(state: &State, caller: &Caller, sought: &Sought) -> Vec<Arc<Token>> {
+    let mut visible = Visible::new(state, caller);
+    match sought {
+        Sought::Secret(hash) => {
+            let found = state.tokens().by_secret(hash).map(|(token, _)| token);
+            found.into_iter().filter(|token| visible.is(token)).cloned().collect()
+        }
+        Sought::Prefix(prefix) => slots(state, caller, None)
+            .filter_map(|slot| state.tokens().at(slot))
+            .filter(|token| token.prefix.as_str().starts_with(prefix.as_str()) && visible.is(token))
+            .take(100)
+            .cloned()
+            .collect(),
+    }
+}
+
+/// By what a token is identified.
+#[derive(Clone, Debug)]
+pub enum Sought {
+    /// The hash of its text, of an older one too.
+    Secret(SecretHash),
+    /// The start of its text, at least five characters.
+    Prefix(String),
+}
+
+/// Which tokens are listed. What is absent leaves none out.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this scope or inside it.
+    pub scope: Option<ScopeText>,
+    /// Of this level.
+    pub level: Option<Level>,
+    /// With this status.
+    pub status: Option<Status>,
+    /// With this name.
+    pub name: Option<String>,
+    /// Whose present secret starts like this.
+    pub prefix: Option<String>,
+    /// Minted by this actor, or by the token with this id.
+    pub created_by: Option<String>,
+    /// Expiring before then.
+    pub expiring_before: Option<Timestamp>,
+    /// Holding this role.
+    pub role: Option<Name>,
+}
+
+/// In which order tokens are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// By what.
+    pub key: SortKey,
+    /// The largest first.
+    pub descending: bool,
+}
+
+/// By what tokens are sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortKey {
+    /// When they were minted.
+    Created,
+    /// Their name.
+    Name,
+    /// When they expire; those that never do come last.
+    Expires,
+}
+
+/// Where a page ended: the sort key's value and the slot of its last token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The value, as text that sorts like it.
+    pub value: String,
+    /// The slot.
+    pub slot: u32,
+}
+
+/// One page of tokens, and where it ended if there are more.
+pub fn tokens(
+    state: &State,
+    caller: &Caller,
+    at: Timestamp,
+    filter: &Filter,
+    order: Order,
+    after: Option<&Position>,
+    limit: usize,
+) -> Result<(Vec<Arc<Token>>, Option<Position>), Rejection> {
+    let scope = filter.scope.as_ref().map(|scope| scope.find(state, caller)).transpose()?;
+    let mut visible = Visible::new(state, caller);
+    let mut fits = |token: &Arc<Token>| {
+        scope.is_none_or(|scope| scope.contains(token.scope))
+            && matches(state, filter, token, at)
+            && visible.is(token)
+    };
+    let found = slots(state, caller, scope);
+    let mut page: Vec<(Position, &Arc<Token>)> = match order.key {
+        // Slots are in the order of minting, so a page of it needs no look at the rest.
+        SortKey::Created => {
+            let past = |slot: &u32| after.is_none_or(|after| order.follows(slot.cmp(&after.slot)));
+            let tokens = |slot: u32| {
+                let token = state.tokens().at(slot)?;
+                fits(token).then(|| (Position { value: String::new(), slot }, token))
+            };
+            if order.descending {
+                found.rev().filter(past).filter_map(tokens).take(limit + 1).collect()
+            } else {
+                found.filter(past).filter_map(tokens).take(limit + 1).collect()
+            }
+        }
+        SortKey::Name | SortKey::Expires => {
+            let mut all: Vec<(Position, &Arc<Token>)> = found
+                .filter_map(|slot| {
+                    let token = state.tokens().at(slot)?;
+                    fits(token)
+                        .then(|| (Position { value: sort_value(state, token, order.key), slot }, token))
+                })
+                .filter(|(position, _)| after.is_none_or(|after| order.follows(compare(position, after))))
+                .collect();
+            all.sort_unstable_by(|(a, _), (b, _)| order.direct(compare(a, b)));
+            all.truncate(limit + 1);
+            all
+        }
+    };
+    let next = (page.len() > limit).then(|| {
+        page.truncate(limit);
+        page.last().map(|(position, _)| position.clone())
+    });
+    Ok((page.into_iter().map(|(_, token)| Arc::clone(token)).collect(), next.flatten()))
+}
+
+impl Order {
+    fn direct(self, ordering: Ordering) -> Ordering {
+        if self.descending { ordering.reverse() } else { ordering }
+    }
+
+    fn follows(self, ordering: Ordering) -> bool {
+        self.direct(ordering) == Ordering::Greater
+    }
+}
+
+fn compare(a: &Position, b: &Position) -> Ordering {
+    a.value.cmp(&b.value).then(a.slot.cmp(&b.slot))
+}
+
+fn sort_value(state: &State, token: &Arc<Token>, key: SortKey) -> String {
+    match key {
+        SortKey::Created => String::new(),
+        SortKey::Name => token.name.to_string(),
+        // `~` sorts after every digit: what never expires comes last.
+        SortKey::Expires => state.expiry(token).map_or_else(|| "~".to_owned(), |end| end.to_string()),
+    }
+}
+
+fn matches(state: &State, filter: &Filter, token: &Arc<Token>, at: Timestamp) -> bool {
+    let by = |wanted: &str| {
+        token.created_by.to_string() == wanted || token.parent.is_some_and(|id| id.to_string() == wanted)
+    };
+    filter.level.is_none_or(|level| token.scope.level() == level)
+        && filter.name.as_deref().is_none_or(|name| *token.name == *name)
+        && filter.prefix.as_deref().is_none_or(|prefix| token.prefix.as_str().starts_with(prefix))
+        && filter.role.as_ref().is_none_or(|role| token.grants.iter().any(|grant| grant.role == *role))
+        && filter.created_by.as_deref().is_none_or(by)
+        && filter.expiring_before.is_none_or(|end| state.expiry(token).is_some_and(|expiry| expiry < end))
+        && filter.status.is_none_or(|status| state.status(token, at) == status)
+}
+
+/// The slots in which a caller's tokens can be: those of one organization, or all.
+fn slots<'a>(
+    state: &'a State,
+    caller: &Caller,
+    scope: Option<Scope>,
+) -> Box<dyn DoubleEndedIterator<Item = u32> + 'a> {
+    let own = caller.token().map_or(Scope::Instance, |token| token.scope);
+    let all = || u32::try_from(state.tokens().len()).expect("slots are numbered by u32");
+    match scope.and_then(Scope::organization).or(own.organization()) {
+        Some(organization) => Box::new(state.tokens().of(Some(organization)).iter().copied()),
+        None => Box::new(0..all()),
+    }
+}
+
+/// Whether tokens may be read, remembered by scope: a list holds many tokens of few scopes.
+struct Visible<'a> {
+    state: &'a State,
+    caller: &'a Caller,
+    scopes: HashMap<Scope, bool>,
+}
+
+impl<'a> Visible<'a> {
+    fn new(state: &'a State, caller: &'a Caller) -> Self {
+        Self { state, caller, scopes: HashMap::new() }
+    }
+
+    fn is(&mut self, token: &Token) -> bool {
+        *self
+            .scopes
+            .entry(token.scope)
+            .or_insert_with(|| self.caller.may(self.state, "tokens:read", token.scope))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::Expiry;
+    use crate::testing::{World, admin, forbidden, hidden, scope_text};
+    use std::time::Duration;
+
+    const BY_AGE: Order = Order { key: SortKey::Created, descending: false };
+
+    fn list(world: &World, caller: &Caller, filter: &Filter, order: Order) -> Vec<TokenId> {
+        let (page, next) = tokens(&world.state, caller, world.at, filter, order, None, 1_000).unwrap();
+        assert_eq!(next, None);
+        page.iter().map(|token| token.id).collect()
+    }
+
+    #[test]
+    fn each_read_needs_its_permission_where_it_looks() {
+        let mut world = World::with_tenants();
+        let target = world.mint("acme", &["member"]);
+        let verifier = world.mint("acme", &["verifier"]);
+        let caller = world.caller(verifier);
+        let text = str::to_owned;
+        for read in [
+            Read::Instance,
+            Read::Organizations,
+            Read::Organization(text("acme")),
+            Read::Projects(text("acme")),
+            Read::Project(text("acme"), text("web")),
+            Read::Tokens(None),
+            Read::Tokens(Some(scope_text("acme"))),
+            Read::Identify,
+        ] {
+            let refused = authorize(&world.state, &caller, &read);
+            assert!(forbidden(refused).starts_with(read.permission().unwrap()), "{read:?}");
+            authorize(&world.state, &admin(), &read).unwrap();
+        }
+        assert!(hidden(authorize(&world.state, &caller, &Read::Token(target))));
+        authorize(&world.state, &caller, &Read::Token(verifier)).unwrap();
+        authorize(&world.state, &caller, &Read::Whoami).unwrap();
+        assert_eq!(Read::Whoami.permission(), None);
+    }
+
+    #[test]
+    fn what_a_caller_may_not_know_is_not_found() {
+        let mut world = World::with_tenants();
+        let text = str::to_owned;
+        let foreign = world.mint("other", &["member"]);
+        for (scope, grant) in [("acme/web", "project-admin"), ("acme", "project-admin@web")] {
+            let caller = world.mint(scope, &[grant]);
+            let caller = world.caller(caller);
+            for read in [
+                Read::Organization(text("other")),
+                Read::Projects(text("other")),
+                Read::Project(text("other"), text("web")),
+                Read::Project(text("acme"), text("api")),
+                Read::Tokens(Some(scope_text("other"))),
+                Read::Tokens(Some(scope_text("acme/api"))),
+                Read::Token(foreign),
+            ] {
+                assert!(hidden(authorize(&world.state, &caller, &read)), "{read:?}");
+            }
+            for read in [Read::Project(text("acme"), text("none")), Read::Organization(text("none"))] {
+                assert!(!hidden(authorize(&world.state, &caller, &read)));
+            }
+            authorize(&world.state, &caller, &Read::Project(text("acme"), text("web"))).unwrap();
+            authorize(&world.state, &caller, &Read::Projects(text("acme"))).unwrap();
+            let found = projects(&world.state, &caller, "acme", None, 10).unwrap();
+            assert_eq!(found.iter().map(|project| project.naming.name.as_str()).collect::<Vec<_>>(), ["web"]);
+        }
+    }
+
+    #[test]
+    fn lists_hold_what_the_caller_may_read_by_name() {
+        let mut world = World::with_tenants();
+        let auditor = world.mint("acme", &["auditor"]);
+        let names = |world: &World, caller: &Caller, after: Option<&str>, limit| {
+            let after = after.map(|name| Name::label(name).unwrap());
+            let found = organizations(&world.state, caller, after.as_ref(), limit);
+            found.iter().map(|found| found.naming.name.to_string()).collect::<Vec<_>>()
+        };
+        let caller = world.caller(auditor);
+        assert_eq!(names(&world, &caller, None, 10), ["acme"]);
+        assert_eq!(names(&world, &caller, Some("a"), 10), ["acme"]);
+        assert!(
+            names(&world, &caller, Some("acme"), 10).is_empty() && names(&world, &caller, None, 0).is_empty()
+        );
+        let verifier = world.mint("acme", &["verifier"]);
+        let caller = world.caller(verifier);
+        assert!(names(&world, &caller, None, 10).is_empty());
+        assert_eq!(names(&world, &admin(), None, 10), ["acme", "other"]);
+        assert_eq!(names(&world, &admin(), None, 1), ["acme"]);
+        assert_eq!(names(&world, &admin(), Some("acme"), 10), ["other"]);
+        let change = crate::decide::NamingChange { name: Some("zeta".to_owned()), display_name: None };
+        let organization = "acme".to_owned();
+        let rename = crate::decide::RenameOrganization { organization, change };
+        world.admin(crate::decide::Command::RenameOrganization(rename));
+        assert_eq!(names(&world, &admin(), None, 10), ["other", "zeta"]);
+        let found = projects(&world.state, &admin(), "zeta", Name::label("api").as_ref(), 10).unwrap();
+        assert_eq!(found.iter().map(|project| project.naming.name.as_str()).collect::<Vec<_>>(), ["web"]);
+    }
+
+    #[test]
+    fn tokens_are_filtered_by_every_filter() {
+        let mut world = World::with_tenants();
+        let parent = world.mint("acme", &["admin"]);
+        let caller = world.caller(parent);
+        let web = world.mint_by(&caller, "acme/web", &["project-reader"], |p| p.name = "deploy".to_owned());
+        let (web, end) = (web.unwrap(), world.at.after(Duration::from_mins(1)));
+        let short = world.mint_by(&admin(), "acme", &["member"], |p| p.expiry = Expiry::At(end)).unwrap();
+        let gone = world.mint("acme", &["member"]);
+        world.revoke(&admin(), gone, false).unwrap();
+        let foreign = world.mint("other", &["member"]);
+        let all = Filter::default;
+        let text = |text: &str| Some(text.to_owned());
+        let prefix = world.token(short).prefix.to_string();
+        let parents = world.token(parent).by().to_string();
+        for (filter, expected) in [
+            (all(), vec![parent, web, short, gone, foreign]),
+            (Filter { scope: Some(scope_text("acme")), ..all() }, vec![parent, web, short, gone]),
+            (Filter { scope: Some(scope_text("acme/web")), ..all() }, vec![web]),
+            (Filter { level: Some(Level::Project), ..all() }, vec![web]),
+            (Filter { status: Some(Status::Live), ..all() }, vec![parent, web, short, foreign]),
+            (Filter { status: Some(Status::Revoked), ..all() }, vec![gone]),
+            (Filter { name: text("deploy"), ..all() }, vec![web]),
+            (Filter { prefix: Some(prefix), ..all() }, vec![short]),
+            (Filter { created_by: Some(parents), ..all() }, vec![web]),
+            (Filter { created_by: Some(parent.to_string()), ..all() }, vec![web]),
+            (Filter { expiring_before: Some(end), ..all() }, vec![]),
+            (Filter { expiring_before: Some(end.after(Duration::from_micros(1))), ..all() }, vec![short]),
+            (Filter { role: Name::label("admin"), ..all() }, vec![parent]),
+        ] {
+            assert_eq!(list(&world, &admin(), &filter, BY_AGE), expected, "{filter:?}");
+        }
+        let own = [parent, web, short, gone];
+        assert_eq!(list(&world, &caller, &all(), BY_AGE), own);
+        assert_eq!(
+            list(&world, &caller, &Filter { scope: Some(scope_text("instance")), ..all() }, BY_AGE),
+            own
+        );
+        world.pass(Duration::from_mins(1));
+        let expired = Filter { status: Some(Status::Expired), ..all() };
+        assert_eq!(list(&world, &admin(), &expired, BY_AGE), [short]);
+    }
+
+    #[test]
+    fn pages_of_every_order_come_to_the_whole_list_once() {
+        let mut world = World::with_tenants();
+        for index in 0..7_u64 {
+            let scope = if index % 2 == 0 { "acme" } else { "other" };
+            let minted = world.mint_by(&admin(), scope, &["member"], |p| {
+                p.name = format!("n{}", index / 2);
+                let after = Duration::from_secs(60 * (7 - index / 3));
+                p.expiry = if index == 3 { Expiry::Never } else { Expiry::In(after) };
+            });
+            minted.unwrap();
+        }
+        for key in [SortKey::Created, SortKey::Name, SortKey::Expires] {
+            for descending in [false, true] {
+                let order = Order { key, descending };
+                let whole = list(&world, &admin(), &Filter::default(), order);
+                assert_eq!(whole.len(), 7);
+                let (mut paged, mut after) = (Vec::new(), None);
+                loop {
+                    let filter = Filter::default();
+                    let (page, next) =
+                        tokens(&world.state, &admin(), world.at, &filter, order, after.as_ref(), 2).unwrap();
+                    paged.extend(page.iter().map(|token| token.id));
+                    after = next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(paged, whole, "{order:?}");
+            }
+        }
+        let by_end =
+            list(&world, &admin(), &Filter::default(), Order { key: SortKey::Expires, descending: false });
+        assert_eq!(world.token(by_end[6]).expires_at, None);
+    }
+
+    #[test]
+    fn a_token_is_identified_by_its_text_old_or_new_and_by_its_prefix_within_sight() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["member"]);
+        world.rotate(&admin(), id, Duration::ZERO).unwrap();
+        let auditors = ["acme", "other"].map(|scope| world.mint(scope, &["auditor"]));
+        let [near, far] = auditors.map(|id| world.caller(id));
+        let mut sought: Vec<Sought> =
+            [0, 1].map(|ordinal| Sought::Secret(SecretHash::of(world.secret(id, ordinal)))).into();
+        sought.push(Sought::Prefix(world.token(id).prefix.to_string()));
+        for sought in &sought {
+            let ids = |caller: &Caller| {
+                identify(&world.state, caller, sought).iter().map(|t| t.id).collect::<Vec<_>>()
+            };
+            assert_eq!(ids(&near), [id]);
+            assert_eq!(ids(&admin()), [id]);
+            assert!(ids(&far).is_empty());
+        }
+        assert!(identify(&world.state, &admin(), &Sought::Secret(SecretHash::of("none"))).is_empty());
+    }
+}

@@ -1,0 +1,144 @@
+//! Why a command is refused. Each rejection names what was wrong, with which value, and what would be right.
+
+use crate::text;
+use crate::verify::Code;
+use thiserror::Error;
+
+/// A command, or a read, that the state does not allow.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Rejection {
+    /// The caller's credential is not in force.
+    #[error("{}", .0.explanation())]
+    Unauthenticated(Code),
+    /// The caller lacks a permission. `place` is in the words of who asked, `instance` or `organization acme`.
+    #[error("this needs {permission} at {place}, which none of the caller's grants gives")]
+    Forbidden {
+        /// The permission that is missing.
+        permission: String,
+        /// Where it is missing.
+        place: String,
+    },
+    /// The command would give a credential more than its actor has.
+    #[error("a token can give no more than it has; missing: {}", missing.join(", "))]
+    Escalation {
+        /// What the actor lacks, one sentence part each.
+        missing: Vec<String>,
+    },
+    /// No such thing, or none that the caller may know of: the two are told apart only on the log.
+    #[error("there is no {kind} `{value}`")]
+    NotFound {
+        /// `organization`, `project`, `token`, `role`.
+        kind: &'static str,
+        /// What was asked for, cut to 80 characters.
+        value: String,
+        /// It exists, but the caller may not read it.
+        hidden: bool,
+    },
+    /// Another one has the name.
+    #[error("the {kind} name `{name}` is taken{}", .until.as_deref().map(|u| format!(": {u}")).unwrap_or_default())]
+    NameTaken {
+        /// `organization`, `project`, `token`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// Why it is not free although nothing has it now, and until when.
+        until: Option<String>,
+    },
+    /// A value that cannot be.
+    #[error("{field}: `{value}` is not {expected}")]
+    Invalid {
+        /// The field, as the request names it.
+        field: &'static str,
+        /// The value, cut to 80 characters.
+        value: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// The token is revoked or expired and cannot be changed.
+    #[error("the token is {state} and stays so; mint a new one")]
+    TokenEnded {
+        /// `revoked` or `expired`.
+        state: &'static str,
+    },
+    /// The thing has changed since the caller read it.
+    #[error("it has changed since: the revision is {current} now, not {expected}")]
+    PreconditionFailed {
+        /// The revision it has.
+        current: u64,
+        /// The revision that was named.
+        expected: u64,
+    },
+    /// The idempotency key came with another body.
+    #[error("this idempotency key was used within 24 hours for another request; take a new key")]
+    IdempotencyKeyReused,
+}
+
+impl Rejection {
+    /// A value that cannot be; long values are cut.
+    pub fn invalid(field: &'static str, value: &str, expected: String) -> Self {
+        Self::Invalid { field, value: shown(value), expected }
+    }
+
+    /// No such thing.
+    pub fn not_found(kind: &'static str, value: &(impl ToString + ?Sized)) -> Self {
+        Self::NotFound { kind, value: shown(&value.to_string()), hidden: false }
+    }
+
+    /// Such a thing exists, and the caller may not know.
+    pub fn hidden(kind: &'static str, value: &(impl ToString + ?Sized)) -> Self {
+        Self::NotFound { kind, value: shown(&value.to_string()), hidden: true }
+    }
+
+    /// Whether the caller was refused for what it may do, so that the log shows a refusal and not a use.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Forbidden { .. } | Self::Escalation { .. } | Self::NotFound { hidden: true, .. })
+    }
+}
+
+/// A refused value as an error may show it: cut, and without a secret that somebody put into the wrong field. Masking
+/// comes first, because the beginning of a secret is one as well.
+fn shown(value: &str) -> String {
+    let masked = text::mask(value);
+    match masked.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &masked[..end]),
+        None => masked.into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{Kind, Secret};
+
+    #[test]
+    fn no_error_shows_a_secret() {
+        let secret = Secret::from_entropy(Kind::Organization, &[7; 64]).into_text();
+        for pad in ["", "x", &"é".repeat(60)] {
+            let value = format!("{pad}{secret}");
+            for rejection in [
+                Rejection::invalid("name", &value, "a name".to_owned()),
+                Rejection::not_found("organization", &value),
+                Rejection::hidden("organization", &value),
+            ] {
+                assert!(!rejection.to_string().contains(&secret[..20]), "{rejection}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_values_are_cut_between_characters() {
+        let value = |rejection| match rejection {
+            Rejection::NotFound { value, .. } => value,
+            other => panic!("{other}"),
+        };
+        assert_eq!(value(Rejection::not_found("token", &"é".repeat(80))), "é".repeat(80));
+        assert_eq!(value(Rejection::not_found("token", &"é".repeat(81))), format!("{}…", "é".repeat(80)));
+    }
+
+    #[test]
+    fn what_is_hidden_reads_like_what_never_was() {
+        let (hidden, absent) = (Rejection::hidden("token", "a"), Rejection::not_found("token", "a"));
+        assert_eq!(hidden.to_string(), absent.to_string());
+        assert!(hidden.is_refusal() && !absent.is_refusal());
+    }
+}

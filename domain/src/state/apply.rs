@@ -1,0 +1,348 @@
+//! The fold: what each event does to the state.
+
+use super::token::{OldSecret, Revocation, Token};
+use super::{Instance, NameHolder, Organization, Project, Reply, State, Undo};
+use crate::event::{Event, Naming, TokenMinted, TokenRevoked, TokenRotated};
+use crate::id::{OrganizationId, ProjectId, TokenId};
+use crate::line::Line;
+use crate::name::Name;
+use crate::permission::PermissionSet;
+use crate::role::Role;
+use crate::scope::Scope;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// An event that cannot follow the ones before it: the log is not what this build wrote. The node stops.
+#[derive(Debug, Error)]
+#[error("the log does not fold: {0}")]
+pub struct Corrupt(String);
+
+fn missing(kind: &str, id: impl std::fmt::Display) -> Corrupt {
+    Corrupt(format!("an event names the {kind} {id}, which no event before it made"))
+}
+
+impl State {
+    /// Folds one line. Uses change nothing.
+    pub fn apply(&mut self, line: &Line) -> Result<(), Corrupt> {
+        if !line.event.is_lifecycle() {
+            return Ok(());
+        }
+        let expected = self.next_ordinal(line.org);
+        if line.n != Some(expected) {
+            return Err(Corrupt(format!(
+                "the event after ordinal {} of {} has the ordinal {:?}",
+                expected - 1,
+                line.org.map_or_else(|| "the instance".to_owned(), |org| org.to_string()),
+                line.n
+            )));
+        }
+        if line.at < self.counters.last_at {
+            return Err(Corrupt(format!("an event of {} follows one of {}", line.at, self.counters.last_at)));
+        }
+        self.counters.version += 1;
+        self.counters.last_at = line.at;
+        let before = self.ordinals.insert(line.org, expected);
+        self.keep(|| Undo::Ordinal(line.org, before));
+        self.apply_event(line)?;
+        if let (Some(idempotency), Some(subject)) = (&line.idempotency, line.event.subject(line.org)) {
+            let reply = Reply { body: idempotency.body.clone(), at: line.at, subject };
+            let before = self.replies.insert(idempotency.key.clone(), reply);
+            self.keep(|| Undo::Reply(idempotency.key.clone(), before));
+        }
+        Ok(())
+    }
+
+    fn apply_event(&mut self, line: &Line) -> Result<(), Corrupt> {
+        match &line.event {
+            Event::AuthorityStarted { .. }
+            | Event::InstancePolicyChanged { .. }
+            | Event::LogResumed { .. } => self.apply_instance(line),
+            Event::RoleDefined { role, level, permissions } => {
+                self.put_role(
+                    line.org,
+                    Role { name: role.clone(), level: *level, permissions: permissions.clone() },
+                );
+                Ok(())
+            }
+            Event::RoleChanged { role, after, .. } => self.change_role(line.org, role, after),
+            Event::OrganizationCreated(naming) => self.create_organization(line, naming),
+            Event::OrganizationRenamed { after, .. } => self.rename_organization(line, after),
+            Event::ProjectCreated { project, naming } => self.create_project(line, *project, naming),
+            Event::ProjectRenamed { project, after, .. } => self.rename_project(*project, after),
+            Event::TokenMinted(minted) => self.mint(line, minted),
+            Event::TokenDescribed { token, after, .. } => self.change_token(*token, |token| {
+                token.name = after.name.clone();
+                token.description.clone_from(&after.description);
+                token.metadata.clone_from(&after.metadata);
+            }),
+            Event::TokenGrantsChanged { token, after, .. } => {
+                let grants = self.tokens.share(after);
+                self.change_token(*token, |token| token.grants = grants)
+            }
+            Event::TokenExpiryChanged { token, after, .. } => {
+                self.change_token(*token, |token| token.expires_at = *after)
+            }
+            Event::TokenRotated(rotated) => self.rotate(rotated),
+            Event::TokenRevoked(revoked) => self.revoke(line, revoked),
+            Event::TokenUsed(_) | Event::TokenRefused(_) | Event::AdminTokenUsed(_) => Ok(()),
+        }
+    }
+
+    fn apply_instance(&mut self, line: &Line) -> Result<(), Corrupt> {
+        let revision = self.counters.version;
+        let instance = match (&line.event, &self.instance) {
+            (Event::AuthorityStarted { origin, log_key, policy }, None) => Instance {
+                origin: origin.clone(),
+                log_key: log_key.clone(),
+                policy: *policy,
+                started_at: line.at,
+                revision,
+                resumed: None,
+            },
+            (Event::InstancePolicyChanged { after, .. }, Some(instance)) => {
+                Instance { policy: *after, revision, ..(**instance).clone() }
+            }
+            (Event::LogResumed { expected, origin, .. }, Some(instance)) => Instance {
+                origin: origin.clone(),
+                resumed: Some(expected.clone()),
+                revision,
+                ..(**instance).clone()
+            },
+            (_, Some(_)) => return Err(Corrupt("the authority started twice".to_owned())),
+            (_, None) => return Err(Corrupt("the first event is not the start of an authority".to_owned())),
+        };
+        let before = self.instance.replace(Arc::new(instance));
+        self.keep(|| Undo::Instance(before));
+        Ok(())
+    }
+
+    fn change_role(
+        &mut self,
+        org: Option<OrganizationId>,
+        name: &Name,
+        permissions: &PermissionSet,
+    ) -> Result<(), Corrupt> {
+        let role = self.roles.get(&(org, name.clone())).ok_or_else(|| missing("role", name))?;
+        let changed = Role { permissions: permissions.clone(), ..(**role).clone() };
+        self.put_role(org, changed);
+        Ok(())
+    }
+
+    fn create_organization(&mut self, line: &Line, naming: &Naming) -> Result<(), Corrupt> {
+        let id = line.org.ok_or_else(|| Corrupt("an organization began without an id".to_owned()))?;
+        let organization = Organization {
+            id,
+            naming: naming.clone(),
+            created_at: line.at,
+            suspended: false,
+            revision: self.counters.version,
+        };
+        self.put_organization(organization);
+        self.put_organization_name(&naming.name, NameHolder { organization: id, freed_at: None });
+        Ok(())
+    }
+
+    fn rename_organization(&mut self, line: &Line, after: &Naming) -> Result<(), Corrupt> {
+        let organization = line.org.and_then(|id| self.organizations.get(&id).cloned());
+        let organization =
+            organization.ok_or_else(|| Corrupt("an unknown organization was renamed".to_owned()))?;
+        let old = &organization.naming.name;
+        if *old != after.name {
+            self.put_organization_name(
+                old,
+                NameHolder { organization: organization.id, freed_at: Some(line.at) },
+            );
+            self.put_organization_name(
+                &after.name,
+                NameHolder { organization: organization.id, freed_at: None },
+            );
+        }
+        let revision = self.counters.version;
+        self.put_organization(Organization { naming: after.clone(), revision, ..(*organization).clone() });
+        Ok(())
+    }
+
+    fn create_project(&mut self, line: &Line, id: ProjectId, naming: &Naming) -> Result<(), Corrupt> {
+        let organization = line.org.filter(|org| self.organizations.contains_key(org));
+        let organization =
+            organization.ok_or_else(|| Corrupt("a project began in no organization".to_owned()))?;
+        let project = Project {
+            id,
+            organization,
+            naming: naming.clone(),
+            created_at: line.at,
+            revision: self.counters.version,
+        };
+        self.put_project(project);
+        self.put_project_name(organization, &naming.name, Some(id));
+        Ok(())
+    }
+
+    fn rename_project(&mut self, id: ProjectId, after: &Naming) -> Result<(), Corrupt> {
+        let project = self.projects.get(&id).cloned().ok_or_else(|| missing("project", id))?;
+        if project.naming.name != after.name {
+            self.put_project_name(project.organization, &project.naming.name, None);
+            self.put_project_name(project.organization, &after.name, Some(id));
+        }
+        let revision = self.counters.version;
+        self.put_project(Project { naming: after.clone(), revision, ..(*project).clone() });
+        Ok(())
+    }
+
+    fn mint(&mut self, line: &Line, minted: &TokenMinted) -> Result<(), Corrupt> {
+        let scope = match (line.org, minted.project) {
+            (None, None) => Scope::Instance,
+            (Some(org), None) => Scope::Organization(org),
+            (Some(org), Some(project)) => Scope::Project(org, project),
+            (None, Some(project)) => return Err(missing("organization of project", project)),
+        };
+        self.require_place(scope)?;
+        // A parent comes before its children, so lineages are trees and every walk through one ends.
+        if let Some(parent) = minted.parent.filter(|parent| self.tokens.get(*parent).is_none()) {
+            return Err(missing("token", parent));
+        }
+        if self.tokens.get(minted.token).is_some() || self.tokens.by_secret(&minted.hash).is_some() {
+            return Err(Corrupt(format!("the token {} was minted twice", minted.token)));
+        }
+        let token = Token {
+            id: minted.token,
+            scope,
+            name: minted.name.clone(),
+            description: minted.description.clone(),
+            metadata: minted.metadata.clone(),
+            grants: self.tokens.share(&minted.grants),
+            hash: minted.hash,
+            prefix: minted.prefix,
+            secret: 0,
+            older: Box::default(),
+            parent: minted.parent,
+            narrowed: minted.narrowed,
+            not_before: minted.not_before,
+            expires_at: minted.expires_at,
+            allowed_networks: minted.allowed_networks.clone(),
+            created_at: line.at,
+            created_by: line.actor.by.clone(),
+            revision: self.counters.version,
+            revocation: None,
+        };
+        let journal = &mut self.journal;
+        self.tokens.add(Arc::new(token), &mut |undo| {
+            if let Some(journal) = journal {
+                journal.undo.push(Undo::Token(undo));
+            }
+        });
+        Ok(())
+    }
+
+    fn require_place(&self, scope: Scope) -> Result<(), Corrupt> {
+        match scope {
+            Scope::Instance => Ok(()),
+            Scope::Organization(id) => {
+                self.organization(id).map(drop).ok_or_else(|| missing("organization", id))
+            }
+            Scope::Project(organization, id) => {
+                let project = self.project(id).filter(|project| project.organization == organization);
+                project.map(drop).ok_or_else(|| missing("project", id))
+            }
+        }
+    }
+
+    fn rotate(&mut self, rotated: &TokenRotated) -> Result<(), Corrupt> {
+        self.change_token(rotated.token, |token| {
+            let mut older: Vec<OldSecret> = token
+                .older
+                .iter()
+                // A second rotation ends an earlier overlap.
+                .map(|old| OldSecret { valid_until: None, ..*old })
+                .collect();
+            let (hash, secret) = (token.hash, token.secret);
+            older.push(OldSecret { hash, secret, valid_until: rotated.overlap_until });
+            token.older = older.into();
+            token.hash = rotated.hash;
+            token.prefix = rotated.prefix;
+            token.secret = rotated.secret;
+        })
+    }
+
+    fn revoke(&mut self, line: &Line, revoked: &TokenRevoked) -> Result<(), Corrupt> {
+        let root = revoked.token;
+        let end = |cause| Revocation {
+            at: line.at,
+            by: line.actor.by.clone(),
+            reason: revoked.reason,
+            note: revoked.note.clone(),
+            cause,
+        };
+        // Revoked again with cascade, a token keeps the record of its first revocation.
+        self.change_token(root, |token| {
+            token.revocation.get_or_insert_with(|| Arc::new(end(None)));
+        })?;
+        if !revoked.cascade {
+            return Ok(());
+        }
+        let shared = Arc::new(end(Some(root)));
+        let mut waiting = vec![root];
+        while let Some(id) = waiting.pop() {
+            let children: Vec<(TokenId, bool)> =
+                self.tokens.children(id).map(|child| (child.id, child.revocation.is_none())).collect();
+            for (child, is_live) in children {
+                if is_live {
+                    self.change_token(child, |token| token.revocation = Some(Arc::clone(&shared)))?;
+                }
+                waiting.push(child);
+            }
+        }
+        Ok(())
+    }
+
+    fn change_token(&mut self, id: TokenId, change: impl FnOnce(&mut Token)) -> Result<(), Corrupt> {
+        let mut token = (**self.tokens.get(id).ok_or_else(|| missing("token", id))?).clone();
+        change(&mut token);
+        token.revision = self.counters.version;
+        let journal = &mut self.journal;
+        self.tokens.replace(Arc::new(token), &mut |undo| {
+            if let Some(journal) = journal {
+                journal.undo.push(Undo::Token(undo));
+            }
+        });
+        Ok(())
+    }
+
+    fn put_role(&mut self, org: Option<OrganizationId>, role: Role) {
+        let key = (org, role.name.clone());
+        let before = self.roles.insert(key.clone(), Arc::new(role));
+        self.keep(|| Undo::Role(key, before));
+    }
+
+    fn put_organization(&mut self, organization: Organization) {
+        let id = organization.id;
+        let before = self.organizations.insert(id, Arc::new(organization));
+        self.keep(|| Undo::Organization(id, before));
+    }
+
+    fn put_organization_name(&mut self, name: &Name, holder: NameHolder) {
+        let before = self.organization_names.insert(name.clone(), holder);
+        self.keep(|| Undo::OrganizationName(name.clone(), before));
+    }
+
+    fn put_project(&mut self, project: Project) {
+        let id = project.id;
+        let before = self.projects.insert(id, Arc::new(project));
+        self.keep(|| Undo::Project(id, before));
+    }
+
+    fn put_project_name(&mut self, organization: OrganizationId, name: &Name, id: Option<ProjectId>) {
+        let key = (organization, name.clone());
+        let before = match id {
+            Some(id) => self.project_names.insert(key.clone(), id),
+            None => self.project_names.remove(&key),
+        };
+        self.keep(|| Undo::ProjectName(key, before));
+    }
+
+    fn keep(&mut self, undo: impl FnOnce() -> Undo) {
+        if let Some(journal) = &mut self.journal {
+            journal.undo.push(undo());
+        }
+    }
+}

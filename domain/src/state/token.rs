@@ -1,0 +1,175 @@
+//! One token as it stands.
+
+use super::State;
+use crate::event::{By, Description, Metadata, Reason};
+use crate::id::TokenId;
+use crate::network::Networks;
+use crate::scope::{Grant, Scope};
+use crate::secret::{Prefix, SecretHash};
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+/// A token. It is shared between readers and replaced whole, never changed in place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Token {
+    /// Its id.
+    pub id: TokenId,
+    /// Where it acts.
+    pub scope: Scope,
+    /// Its name.
+    pub name: Box<str>,
+    /// What it is for.
+    pub description: Option<Box<str>>,
+    /// A JSON object of the owner's.
+    pub metadata: Option<Metadata>,
+    /// What it may do.
+    pub grants: Arc<[Grant]>,
+    /// BLAKE3 of its present secret.
+    pub hash: SecretHash,
+    /// The first characters of its present secret.
+    pub prefix: Prefix,
+    /// The ordinal of its present secret; the first has 0.
+    pub secret: u32,
+    /// The secrets before, oldest first.
+    pub older: Box<[OldSecret]>,
+    /// The token that minted it.
+    pub parent: Option<TokenId>,
+    /// Whether it was narrowed from its parent.
+    pub narrowed: bool,
+    /// In force from then on.
+    pub not_before: Option<Timestamp>,
+    /// In force until just before then.
+    pub expires_at: Option<Timestamp>,
+    /// Where it may be used from.
+    pub allowed_networks: Networks,
+    /// When it was minted.
+    pub created_at: Timestamp,
+    /// Who minted it.
+    pub created_by: By,
+    /// The version after the event that last changed it.
+    pub revision: u64,
+    /// Its end by revocation.
+    pub revocation: Option<Arc<Revocation>>,
+}
+
+/// A secret that a rotation replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldSecret {
+    /// BLAKE3 of it.
+    pub hash: SecretHash,
+    /// Its ordinal.
+    pub secret: u32,
+    /// Valid until just before then; none when it ended at once.
+    pub valid_until: Option<Timestamp>,
+}
+
+/// How a token was revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: By,
+    /// Why.
+    pub reason: Reason,
+    /// Why, in somebody's words.
+    pub note: Option<Box<str>>,
+    /// The token whose revocation took this one with it.
+    pub cause: Option<TokenId>,
+}
+
+/// Which of a token's secrets was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Its ordinal.
+    pub secret: u32,
+    /// Until when it is valid, when a rotation has replaced it.
+    pub replaced: Option<Option<Timestamp>>,
+}
+
+impl Shown {
+    /// Whether a rotation has ended this secret by `at`.
+    pub fn is_superseded(self, at: Timestamp) -> bool {
+        self.replaced.is_some_and(|valid_until| valid_until.is_none_or(|until| at >= until))
+    }
+}
+
+/// What has become of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Neither expired nor revoked; it may not have begun yet.
+    Live,
+    /// Past its time.
+    Expired,
+    /// Revoked, or ended with the token it was narrowed from.
+    Revoked,
+}
+
+impl Status {
+    /// As answers write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl Token {
+    /// Which secret of this token has this hash.
+    pub fn shown(&self, hash: &SecretHash) -> Option<Shown> {
+        if self.hash == *hash {
+            return Some(Shown { secret: self.secret, replaced: None });
+        }
+        let old = self.older.iter().find(|old| old.hash == *hash)?;
+        Some(Shown { secret: old.secret, replaced: Some(old.valid_until) })
+    }
+
+    /// What was written about it.
+    pub fn described(&self) -> Description {
+        Description {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
+
+    /// Who it is, as an actor.
+    pub fn by(&self) -> By {
+        By::Token(self.scope.level(), self.prefix)
+    }
+
+    /// Whether its own time is over at `at`.
+    pub fn is_expired(&self, at: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| at >= end)
+    }
+}
+
+impl State {
+    /// The revocation that ended a token: its own, or that of a token it was narrowed from; with the id of the one
+    /// whose revocation it was.
+    pub fn revocation<'a>(&'a self, token: &'a Arc<Token>) -> Option<(&'a Revocation, Option<TokenId>)> {
+        self.chain(token).find_map(|link| {
+            let revocation = link.revocation.as_deref()?;
+            let cause = revocation.cause.or((link.id != token.id).then_some(link.id));
+            Some((revocation, cause))
+        })
+    }
+
+    /// When a token ends by itself: the earliest expiry of its chain.
+    pub fn expiry(&self, token: &Arc<Token>) -> Option<Timestamp> {
+        self.chain(token).filter_map(|link| link.expires_at).min()
+    }
+
+    /// What has become of a token by `at`.
+    pub fn status(&self, token: &Arc<Token>, at: Timestamp) -> Status {
+        if self.chain(token).any(|link| link.revocation.is_some()) {
+            Status::Revoked
+        } else if self.chain(token).any(|link| link.is_expired(at)) {
+            Status::Expired
+        } else {
+            Status::Live
+        }
+    }
+}

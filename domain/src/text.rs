@@ -1,0 +1,91 @@
+//! Free text that people and programs hand in: what is refused, and what is masked.
+
+use crate::rejection::Rejection;
+use crate::secret;
+use std::borrow::Cow;
+
+/// Checks one line of free text (a token's name, a note, a display name): not empty, at most `max` bytes, no control
+/// characters. Anything in it that is a checksum-valid secret is masked.
+pub fn clean(field: &'static str, text: &str, max: usize) -> Result<Box<str>, Rejection> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Rejection::invalid(field, text, format!("1 to {max} bytes of text")));
+    }
+    clean_optional(field, text, max)
+}
+
+/// As [`clean`], but may be empty.
+pub fn clean_optional(field: &'static str, text: &str, max: usize) -> Result<Box<str>, Rejection> {
+    if text.len() > max {
+        return Err(Rejection::invalid(field, text, format!("at most {max} bytes; this has {}", text.len())));
+    }
+    if let Some(bad) = text.chars().find(|&c| is_forbidden(c)) {
+        let expected = format!("text without control characters; this has U+{:04X}", u32::from(bad));
+        return Err(Rejection::invalid(field, text, expected));
+    }
+    Ok(mask(text).into())
+}
+
+/// Characters that could forge or hide text on a terminal or in a line: control characters, line and paragraph
+/// separators, and the bidirectional overrides and isolates of UAX #9.
+pub fn is_forbidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// Replaces every checksum-valid secret in `text` by its prefix and `…`, so that a pasted token never reaches the
+/// log, a trace or an error.
+pub fn mask(text: &str) -> Cow<'_, str> {
+    let mut masked = String::new();
+    let mut copied = 0;
+    let mut from = 0;
+    while let Some(found) = text[from..].find("chy") {
+        let start = from + found;
+        match text.get(start..start + secret::LENGTH).filter(|candidate| secret::is_well_formed(candidate)) {
+            Some(secret) => {
+                masked.push_str(&text[copied..start]);
+                masked.push_str(&secret[..secret::PREFIX_LENGTH]);
+                masked.push('…');
+                copied = start + secret::LENGTH;
+                from = copied;
+            }
+            None => from = start + 3,
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    masked.push_str(&text[copied..]);
+    Cow::Owned(masked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{Kind, Secret};
+
+    #[test]
+    fn secrets_are_masked_wherever_they_stand() {
+        let secret = Secret::from_entropy(Kind::Project, &[7; 64]);
+        let text = secret.text();
+        let masked = mask(&format!("chy use {text}{text}, née {text}!")).into_owned();
+        assert!(!masked.contains(text));
+        assert_eq!(masked.matches(&text[..12]).count(), 3);
+        assert!(masked.starts_with("chy use ") && masked.ends_with("…!"));
+    }
+
+    #[test]
+    fn ordinary_text_is_left_alone() {
+        for text in ["", "chyo_", "chyo_short", "a naïve é chy 日本", &"chyo_".repeat(30)] {
+            assert!(matches!(mask(text), Cow::Borrowed(same) if same == text));
+        }
+    }
+
+    #[test]
+    fn control_characters_and_lengths_are_refused() {
+        assert!(clean("name", "deploy bot", 128).is_ok());
+        for bad in ["", "  ", "a\u{0}b", "a\nb", "a\u{1b}[31m", "a\u{202e}b", &"x".repeat(129)] {
+            assert!(clean("name", bad, 128).is_err(), "{bad:?}");
+        }
+    }
+}

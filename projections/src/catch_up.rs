@@ -1,0 +1,191 @@
+//! Folding what other nodes have appended, and noticing a database that is not the one it was.
+
+use crate::live::Live;
+use domain::line::{Line, LineError};
+use domain::state::{Corrupt, State};
+use eventlog::{Commit, Head, Locked, Mark, Marker, Writer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use thiserror::Error;
+use uuid::Uuid;
+
+/// How many commits a page of the fold holds.
+const PAGE: u32 = 2_000;
+
+/// What stops a node: it never guesses.
+#[derive(Debug, Error)]
+pub enum Fatal {
+    /// The log itself.
+    #[error(transparent)]
+    Log(#[from] eventlog::Error),
+    /// A line that this build cannot read.
+    #[error("position {position}: {error}")]
+    Line {
+        /// Where it stands.
+        position: u64,
+        /// What is wrong with it.
+        error: LineError,
+    },
+    /// An authority cannot begin, or cannot go on with this database.
+    #[error("{0}")]
+    Start(String),
+    /// Lines that do not follow from each other.
+    #[error(transparent)]
+    Fold(#[from] Corrupt),
+}
+
+impl Fatal {
+    /// Whether it is only that the database is away: then a node waits for it.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Log(eventlog::Error::Unavailable { .. } | eventlog::Error::OutcomeUnknown { .. })
+        )
+    }
+}
+
+/// How far a node has folded the log.
+pub(crate) struct Cursor {
+    /// The last commit with lifecycle lines; nil at the start.
+    pub(crate) last_lifecycle: Uuid,
+    /// The size of the log that has been seen.
+    pub(crate) size: u64,
+    marks: Arc<Marks>,
+}
+
+/// The node's mark on disk, which never moves back.
+pub(crate) struct Marks {
+    marker: Marker,
+    size: AtomicU64,
+}
+
+impl Marks {
+    pub(crate) fn new(marker: Marker) -> Self {
+        Self { marker, size: AtomicU64::new(0) }
+    }
+
+    /// The log has been seen up to the end of a commit.
+    pub(crate) fn moved(&self, live: &Live, size: u64, commit: Uuid) {
+        if self.size.fetch_max(size, Relaxed) < size {
+            let origin = live.read(|state| state.instance().map(|instance| instance.origin.to_string()));
+            self.marker.moved(Mark { size, commit, origin: origin.unwrap_or_default(), checkpoint: None });
+        }
+    }
+
+    /// Writes the mark a last time.
+    pub(crate) async fn stop(self) -> Result<(), eventlog::Error> {
+        self.marker.stop().await
+    }
+}
+
+/// Where lifecycle commits are read from.
+enum Source<'a, 'w> {
+    Writer(&'a mut Writer),
+    Locked(&'a mut Locked<'w>),
+}
+
+impl Source<'_, '_> {
+    /// The next page after the last commit that was folded, which still has to be there.
+    async fn page(&mut self, version: u64, last: Uuid) -> Result<Vec<Commit>, eventlog::Error> {
+        match self {
+            Self::Writer(writer) => writer.lifecycle_after(version, last, PAGE).await,
+            Self::Locked(locked) => locked.lifecycle_after(version, last, PAGE).await,
+        }
+    }
+}
+
+impl Cursor {
+    pub(crate) fn new(marks: Arc<Marks>) -> Self {
+        Self { last_lifecycle: Uuid::nil(), size: 0, marks }
+    }
+
+    /// Folds everything up to a head that was read after `since`.
+    pub(crate) async fn catch_up(&mut self, live: &Live, writer: &mut Writer) -> Result<Head, Fatal> {
+        let since = live.clock().monotonic();
+        let head = writer.head().await?;
+        live.clock().observe_since(since, head.time);
+        if head.last_lifecycle != self.last_lifecycle || head.size < self.size {
+            self.fold_to(live, &mut Source::Writer(writer), &head).await?;
+        }
+        self.size = head.size;
+        live.reached(head.size, since);
+        Ok(head)
+    }
+
+    /// The same inside the transaction that holds the head's lock.
+    pub(crate) async fn catch_up_locked(
+        &mut self,
+        live: &Live,
+        locked: &mut Locked<'_>,
+    ) -> Result<(), Fatal> {
+        let since = live.clock().monotonic();
+        let head = locked.head();
+        live.clock().observe(head.time);
+        self.fold_to(live, &mut Source::Locked(locked), &head).await?;
+        self.size = head.size;
+        live.reached(head.size, since);
+        Ok(())
+    }
+
+    async fn fold_to(&mut self, live: &Live, source: &mut Source<'_, '_>, head: &Head) -> Result<(), Fatal> {
+        let went_backwards = |version: u64, size: u64| {
+            Fatal::Log(eventlog::Error::WentBackwards {
+                remembered: format!("this node has seen {size} lines and folded to version {version}"),
+                found: format!("the head says {} lines and version {}", head.size, head.version),
+            })
+        };
+        let mut version = live.read(State::version);
+        // Only this task folds, so a head that it reads afterwards cannot be behind.
+        if head.size < self.size || head.version < version {
+            return Err(went_backwards(version, self.size));
+        }
+        while version < head.version {
+            let commits = source.page(version, self.last_lifecycle).await?;
+            for commit in &commits {
+                self.fold(live, commit)?;
+            }
+            let folded = live.read(State::version);
+            if folded == version {
+                break;
+            }
+            version = folded;
+        }
+        if version < head.version || (version == head.version && self.last_lifecycle != head.last_lifecycle) {
+            return Err(went_backwards(version, self.size));
+        }
+        Ok(())
+    }
+
+    /// Folds the lifecycle lines of a commit that others appended, whole or not at all.
+    fn fold(&mut self, live: &Live, commit: &Commit) -> Result<(), Fatal> {
+        let lines = commit
+            .numbered()
+            .map(|(position, text)| Line::read(text).map_err(|error| Fatal::Line { position, error }))
+            .filter(|line| line.as_ref().map_or(true, |line| line.event.is_lifecycle()))
+            .collect::<Result<Vec<_>, _>>()?;
+        live.write(|state| lines.iter().try_for_each(|line| state.apply(line)))?;
+        self.last_lifecycle = commit.id;
+        self.marks.moved(live, commit.end(), commit.id);
+        Ok(())
+    }
+
+    /// Folds what this node has appended itself.
+    pub(crate) fn committed(
+        &mut self,
+        live: &Live,
+        draft: &eventlog::Draft,
+        events: &[Line],
+        end: u64,
+        since: Duration,
+    ) -> Result<(), Fatal> {
+        if !events.is_empty() {
+            live.write(|state| events.iter().try_for_each(|line| state.apply(line)))?;
+            self.last_lifecycle = draft.id;
+        }
+        self.size = self.size.max(end);
+        self.marks.moved(live, end, draft.id);
+        live.reached(end, since);
+        Ok(())
+    }
+}

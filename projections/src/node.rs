@@ -1,0 +1,283 @@
+//! A node: one log, its live state, and the tasks that write.
+
+use crate::catch_up::{Cursor, Fatal, Marks};
+use crate::live::Live;
+use crate::recorder::{Recorder, RecorderDesk};
+use crate::scribe::{Desk, Scribe};
+use crate::seal;
+use crate::usage;
+use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
+use domain::decide::{Command, Request, Resume, Start};
+use domain::event::{Answers, InstancePolicy, LogPlace};
+use eventlog::{Clock, Log, Mark, Marker, Random, Waker, mark, wake};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How often the log is looked at when nothing else does: well within the least `max_staleness_ms`.
+const POLL: Duration = Duration::from_millis(200);
+/// How often sealed secrets that have been kept long enough are deleted.
+const SWEEP: Duration = Duration::from_mins(1);
+/// How often a start waits for a database that is away before it says so.
+const START_PAUSE: Duration = Duration::from_millis(500);
+
+/// What a node is made with.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the node keeps its mark.
+    pub folder: PathBuf,
+    /// The authority's clock; none takes the database's time.
+    pub clock: Option<Clock>,
+    /// The generator of ids and secrets.
+    pub random: Random,
+    /// How many questions and commands may wait, in each mode.
+    pub capacity: usize,
+    /// Accept a database that does not contain what this node has seen, under this origin of checkpoints.
+    pub accept: Option<String>,
+}
+
+/// How an authority begins that has no log yet.
+#[derive(Clone, Debug)]
+pub struct Starting {
+    /// The log's name, for ever.
+    pub origin: String,
+    /// The public key that signs checkpoints, base64.
+    pub log_key: String,
+    /// How verify is answered.
+    pub answers: Answers,
+}
+
+/// A running node.
+pub struct Node {
+    log: Log,
+    live: Arc<Live>,
+    scribe: Scribe,
+    recorder: Recorder,
+    random: Random,
+    marks: Arc<Marks>,
+    stop: CancellationToken,
+    failed: watch::Receiver<Option<Arc<Fatal>>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Checks that the database contains what this node has seen, folds its log, begins the authority if there is
+    /// none yet, and starts to serve. `starting` is asked only for an authority that has not begun.
+    pub async fn start(
+        log: Log,
+        options: Options,
+        starting: impl FnOnce() -> Result<Starting, Fatal>,
+    ) -> Result<Self, Fatal> {
+        log.migrate().await?;
+        usage::migrate(&log).await?;
+        let lost = check_mark(&log, &options).await?;
+        let mut writer = log.writer().await?;
+        let head = writer.head().await?;
+        let live = Arc::new(Live::new(options.clock.unwrap_or_else(|| Clock::new(head.time))));
+        let marks = Arc::new(Marks::new(Marker::start(&options.folder)));
+        let mut cursor = Cursor::new(Arc::clone(&marks));
+        cursor.catch_up(&live, &mut writer).await?;
+        let recording = log.writer().await?;
+        let (waker, wakes) = (Waker::start(&log), wake::listen(&log, POLL));
+        let (desk, scribe) = Desk::new(
+            Arc::clone(&live),
+            writer,
+            cursor,
+            options.random.clone(),
+            (waker, wakes),
+            options.capacity,
+        );
+        let (recorder_desk, recorder) = RecorderDesk::new(
+            Arc::clone(&live),
+            recording,
+            Arc::clone(&marks),
+            options.random.clone(),
+            options.capacity,
+        );
+        let stop = CancellationToken::new();
+        let (failing, failed) = watch::channel(None);
+        let failing = Arc::new(failing);
+        let tasks = vec![
+            supervise("scribe", desk.run(stop.clone()), Arc::clone(&failing)),
+            supervise("recorder", recorder_desk.run(stop.clone()), failing),
+            tokio::spawn(sweep(log.clone(), stop.clone())),
+            tokio::spawn(usage::follow(log.clone(), Arc::clone(&live), stop.clone())),
+        ];
+        let random = options.random;
+        let node = Self { log, live, scribe, recorder, random, marks, stop, failed, tasks };
+        match lost {
+            None => node.begin(starting).await?,
+            Some((expected, found, origin)) => node.resume(expected, found, origin).await?,
+        }
+        Ok(node)
+    }
+
+    /// Enrols that an operator accepted this database.
+    async fn resume(&self, expected: LogPlace, found: LogPlace, origin: String) -> Result<(), Fatal> {
+        if self.live.read(|state| state.instance().is_none()) {
+            return Err(Fatal::Start(
+                "the database holds no authority: there is nothing to go on with".to_owned(),
+            ));
+        }
+        let command = Command::Resume(Resume { expected, found, origin: origin.into() });
+        let request = Request { command, expected_revision: None, repeat: None };
+        match self.job("resume", Work::Command(Box::new(request), None)).await {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(Fatal::Start(failure.to_string())),
+        }
+    }
+
+    /// Begins the authority, or brings the built-in roles on its log up to this build.
+    async fn begin(&self, starting: impl FnOnce() -> Result<Starting, Fatal>) -> Result<(), Fatal> {
+        let command = if self.live.read(|state| state.instance().is_some()) {
+            Command::EnrollRoles
+        } else {
+            let starting = starting()?;
+            Command::Start(Start {
+                origin: starting.origin.into(),
+                log_key: starting.log_key.into(),
+                policy: InstancePolicy::new(starting.answers),
+            })
+        };
+        let request = Request { command, expected_revision: None, repeat: None };
+        let mut work = Work::Command(Box::new(request), None);
+        loop {
+            match self.job("start", work).await {
+                Ok(_) => return Ok(()),
+                Err(Failure::Unavailable | Failure::OutcomeUnknown) => {
+                    // What is asked for again is done once: both commands do nothing when they find it done.
+                    tokio::time::sleep(START_PAUSE).await;
+                    let request =
+                        Request { command: Command::EnrollRoles, expected_revision: None, repeat: None };
+                    work = Work::Command(Box::new(request), None);
+                }
+                Err(failure) => {
+                    let what = self.failure().map_or_else(|| failure.to_string(), |fatal| fatal.to_string());
+                    return Err(Fatal::Start(what));
+                }
+            }
+        }
+    }
+
+    /// Does something as a job of the authority's own.
+    pub async fn job(&self, job: &'static str, work: Work) -> Result<Answered, Failure> {
+        let call = Call {
+            presented: Presented::Job(job),
+            client: Client::default(),
+            request: job.into(),
+            operation: job,
+        };
+        self.scribe.submit(call, work).await
+    }
+
+    /// Answers questions about presented tokens, in the way that the authority promises.
+    pub async fn verify(&self, call: Call, inquiries: Vec<Inquiry>) -> Result<Answered, Failure> {
+        match self.live.answers() {
+            Answers::Committed => self.scribe.submit(call, Work::Verify(inquiries)).await,
+            Answers::Bounded => self.recorder.verify(call, inquiries),
+        }
+    }
+
+    /// Hands anything else to the scribe.
+    pub async fn submit(&self, call: Call, work: Work) -> Result<Answered, Failure> {
+        self.scribe.submit(call, work).await
+    }
+
+    /// The live state.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The generator of ids and secrets.
+    pub fn random(&self) -> &Random {
+        &self.random
+    }
+
+    /// How many questions and commands wait for the scribe.
+    pub fn waiting(&self) -> usize {
+        self.scribe.waiting()
+    }
+
+    /// Why the node has stopped by itself, if it has.
+    pub fn failure(&self) -> Option<Arc<Fatal>> {
+        self.failed.borrow().clone()
+    }
+
+    /// Waits until the node stops by itself.
+    pub async fn failing(&self) -> Arc<Fatal> {
+        let mut failed = self.failed.clone();
+        loop {
+            if let Some(fatal) = failed.borrow_and_update().clone() {
+                return fatal;
+            }
+            if failed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Stops taking work, finishes what was taken and writes the mark.
+    pub async fn stop(self) -> Result<(), Fatal> {
+        self.stop.cancel();
+        drop((self.scribe, self.recorder));
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        match Arc::into_inner(self.marks) {
+            Some(marks) => Ok(marks.stop().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses a database that does not contain what this node has seen, unless it is to be accepted: then, what was seen,
+/// what there is, and the origin to go on under.
+async fn check_mark(log: &Log, options: &Options) -> Result<Option<(LogPlace, LogPlace, String)>, Fatal> {
+    let Some(mark) = Mark::load(&options.folder)? else { return Ok(None) };
+    match (mark::check(&mark, log).await, &options.accept) {
+        (Ok(()), _) => Ok(None),
+        (Err(eventlog::Error::WentBackwards { .. }), Some(origin)) => {
+            let size = log.head().await?.size;
+            let last = log.commit_before(size).await?;
+            let expected = LogPlace { size: mark.size, commit: mark.commit };
+            let found = LogPlace { size, commit: last.map(|commit| commit.id).unwrap_or_default() };
+            Ok(Some((expected, found, origin.clone())))
+        }
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+/// Runs a task; what ends it early ends the node.
+fn supervise(
+    name: &'static str,
+    task: impl Future<Output = Result<(), Fatal>> + Send + 'static,
+    failing: Arc<watch::Sender<Option<Arc<Fatal>>>>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Err(fatal) = task.await {
+            tracing::error!(task = name, error = %fatal, "the node stops");
+            failing.send_replace(Some(Arc::new(fatal)));
+        }
+    })
+}
+
+async fn sweep(log: Log, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(SWEEP) => {
+                if let Err(error) = seal::sweep(&log).await {
+                    tracing::debug!(%error, "sealed secrets could not be deleted yet");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! The scribe: the one task of a node that decides and appends.
+//!
+//! While one commit is in flight, what arrives waits in the queue and becomes the next: no timers, no added latency
+//! when idle. The commit is conditional on no lifecycle event having come in since the state it was decided on; when
+//! one has, the scribe folds it, decides everything again and retries. After two lost races it takes the head's lock
+//! for one commit, so other nodes can delay it and never starve it.
+//!
+//! When Postgres goes away, what waits is answered with [`Failure::Unavailable`]: nothing of it happened. A commit
+//! that was under way is found out about first; who waits for it is told [`Failure::OutcomeUnknown`] if that takes
+//! longer than the log's deadline, and nothing else is decided until it is known.
+
+use crate::batch::{Batch, Decided, Held};
+use crate::catch_up::{Cursor, Fatal};
+use crate::live::Live;
+use crate::people::People;
+use crate::work::{Answered, Call, Failure, Work};
+use domain::state::State;
+use domain::time::Timestamp;
+use eventlog::{Appended, Condition, Draft, Error, Place, Random, Waker, Wakes, Writer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// How many questions and commands one commit takes at most.
+const BATCH: usize = 4_096;
+/// How long the scribe pauses between two attempts to find out what became of a commit.
+const RESOLVE_PAUSE: Duration = Duration::from_millis(200);
+
+/// The way to the scribe. Cheap to clone; the scribe ends when it is told to stop and has answered what it took.
+#[derive(Clone)]
+pub struct Scribe {
+    queue: mpsc::Sender<Item>,
+    waiting: Arc<AtomicUsize>,
+    capacity: usize,
+    live: Arc<Live>,
+}
+
+struct Item {
+    call: Call,
+    work: Work,
+    reply: oneshot::Sender<Result<Answered, Failure>>,
+    weight: usize,
+}
+
+impl Scribe {
+    /// Hands work to the scribe and waits until its record is on the log.
+    pub async fn submit(&self, call: Call, work: Work) -> Result<Answered, Failure> {
+        let weight = match &work {
+            Work::Verify(inquiries) => inquiries.len().max(1),
+            Work::Command(..) | Work::Read(_) => 1,
+        };
+        if self.waiting.fetch_add(weight, Relaxed) + weight > self.capacity {
+            self.waiting.fetch_sub(weight, Relaxed);
+            self.live.stats.overloads.fetch_add(1, Relaxed);
+            return Err(Failure::Overloaded);
+        }
+        let (reply, answer) = oneshot::channel();
+        let sent = self.queue.send(Item { call, work, reply, weight }).await;
+        if sent.is_err() {
+            self.waiting.fetch_sub(weight, Relaxed);
+            return Err(Failure::Stopping);
+        }
+        answer.await.unwrap_or(Err(Failure::OutcomeUnknown))
+    }
+
+    /// How many questions and commands wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
+    }
+}
+
+/// The scribe's own side.
+pub(crate) struct Desk {
+    pub(crate) live: Arc<Live>,
+    pub(crate) writer: Writer,
+    pub(crate) cursor: Cursor,
+    pub(crate) random: Random,
+    pub(crate) waker: Waker,
+    pub(crate) wakes: Wakes,
+    people: People,
+    queue: mpsc::Receiver<Item>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// How one commit ended.
+enum Written {
+    /// It is on the log, or there was nothing to write and the state is as new as the question.
+    Done(Decided, Vec<Held>, Place),
+    /// Nothing happened.
+    Away(Error),
+    /// It may have happened.
+    Unknown(Draft, Condition, Decided),
+}
+
+impl Desk {
+    pub(crate) fn new(
+        live: Arc<Live>,
+        writer: Writer,
+        cursor: Cursor,
+        random: Random,
+        (waker, wakes): (Waker, Wakes),
+        capacity: usize,
+    ) -> (Self, Scribe) {
+        let (sender, queue) = mpsc::channel(capacity.max(1));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let scribe =
+            Scribe { queue: sender, waiting: Arc::clone(&waiting), capacity, live: Arc::clone(&live) };
+        let people = People::default();
+        (Self { live, writer, cursor, random, waker, wakes, people, queue, waiting }, scribe)
+    }
+
+    /// Works until it is told to stop and the queue is empty, or until the log is not what it has to be.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Fatal> {
+        let mut items = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                biased;
+                taken = self.queue.recv_many(&mut items, BATCH) => if taken == 0 { break },
+                () = self.wakes.next() => match self.look().await {
+                    Ok(()) => continue,
+                    Err(fatal) => return self.give_up(fatal),
+                },
+                () = stop.cancelled(), if !self.queue.is_closed() => {
+                    // What was accepted is finished; nothing new comes in.
+                    self.queue.close();
+                    continue;
+                }
+            }
+            if let Err(fatal) = self.serve(&mut items).await {
+                return self.give_up(fatal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the log because it may have grown.
+    async fn look(&mut self) -> Result<(), Fatal> {
+        match self.cursor.catch_up(&self.live, &mut self.writer).await {
+            Ok(_) => Ok(()),
+            Err(passing) if passing.is_passing() => {
+                tracing::debug!(%passing, "the log could not be looked at");
+                Ok(())
+            }
+            Err(fatal) => Err(fatal),
+        }
+    }
+
+    fn give_up(mut self, fatal: Fatal) -> Result<(), Fatal> {
+        self.queue.close();
+        self.turn_away(|| Failure::Stopping);
+        Err(fatal)
+    }
+
+    /// Takes what waits through as many commits as it needs.
+    async fn serve(&mut self, items: &mut Vec<Item>) -> Result<(), Fatal> {
+        while !items.is_empty() {
+            let batch: Vec<Item> = items.drain(..batch_length(items)).collect();
+            self.commit(batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, items: Vec<Item>) -> Result<(), Fatal> {
+        let weight: usize = items.iter().map(|item| item.weight).sum();
+        let written = self.write(&items).await;
+        self.waiting.fetch_sub(weight, Relaxed);
+        match written {
+            Ok(Written::Done(decided, held, place)) => {
+                let position = self.live.position();
+                for (item, held) in items.into_iter().zip(held) {
+                    // Nobody waits any more when the client has gone; the record stands all the same.
+                    let _ = item.reply.send(decided.release(held, place.first, position));
+                }
+                Ok(())
+            }
+            Ok(Written::Away(error)) => {
+                self.live.stats.failures.fetch_add(1, Relaxed);
+                tracing::warn!(%error, "the database is away: calls are answered 503");
+                answer_all(items, || Failure::Unavailable);
+                self.turn_away(|| Failure::Unavailable);
+                Ok(())
+            }
+            Ok(Written::Unknown(draft, condition, decided)) => {
+                self.live.stats.failures.fetch_add(1, Relaxed);
+                tracing::warn!(commit = %draft.id, "the database was lost half-way through a commit");
+                answer_all(items, || Failure::OutcomeUnknown);
+                self.find_out(&draft, condition, &decided).await
+            }
+            Err(fatal) => {
+                answer_all(items, || Failure::Stopping);
+                Err(fatal)
+            }
+        }
+    }
+
+    /// Decides and appends until it is done, nothing can be done, or it is not known.
+    async fn write(&mut self, items: &[Item]) -> Result<Written, Fatal> {
+        for _ in 0..2 {
+            if let Some(written) = self.attempt(items).await? {
+                return Ok(written);
+            }
+            self.live.stats.races.fetch_add(1, Relaxed);
+            match self.cursor.catch_up(&self.live, &mut self.writer).await {
+                Ok(_) => {}
+                Err(Fatal::Log(error @ Error::Unavailable { .. })) => return Ok(Written::Away(error)),
+                Err(fatal) => return Err(fatal),
+            }
+        }
+        loop {
+            self.live.stats.locks.fetch_add(1, Relaxed);
+            if let Some(written) = self.attempt_locked(items).await? {
+                return Ok(written);
+            }
+        }
+    }
+
+    /// One attempt at a commit; none when somebody else's lifecycle event came first.
+    async fn attempt(&mut self, items: &[Item]) -> Result<Option<Written>, Fatal> {
+        let since = self.live.clock().monotonic();
+        let (decided, held) = self.decide(items)?;
+        let Some(draft) = decided.draft.clone() else {
+            // Nothing to record, but "there is no such token" has to be true of the log as it is now.
+            return Ok(match self.writer.head().await {
+                Err(error) if is_fatal(&error) => return Err(error.into()),
+                Err(error) => Some(Written::Away(error)),
+                Ok(head) if head.last_lifecycle != self.cursor.last_lifecycle => None,
+                Ok(head) => {
+                    self.live.reached(head.size, since);
+                    let place = Place { first: head.size, version: head.version, time: head.time };
+                    Some(Written::Done(decided, held, place))
+                }
+            });
+        };
+        let condition = Condition::LastLifecycle(self.cursor.last_lifecycle);
+        let appended = self.writer.append(&draft, condition).await;
+        self.settle(appended, draft, condition, decided, held, since)
+    }
+
+    async fn attempt_locked(&mut self, items: &[Item]) -> Result<Option<Written>, Fatal> {
+        let since = self.live.clock().monotonic();
+        let mut locked = match self.writer.lock().await {
+            Ok(locked) => locked,
+            Err(error) if is_fatal(&error) => return Err(error.into()),
+            Err(error) => return Ok(Some(Written::Away(error))),
+        };
+        match self.cursor.catch_up_locked(&self.live, &mut locked).await {
+            Ok(()) => {}
+            Err(Fatal::Log(error @ Error::Unavailable { .. })) => {
+                return Ok(Some(Written::Away(error)));
+            }
+            Err(fatal) => return Err(fatal),
+        }
+        let size = locked.head().size;
+        let (decided, held) = decide(&self.live, &mut self.people, &self.random, items)?;
+        let Some(draft) = decided.draft.clone() else {
+            let head = locked.head();
+            if let Err(error) = locked.release().await {
+                return Ok(Some(Written::Away(error)));
+            }
+            let place = Place { first: head.size, version: head.version, time: head.time };
+            return Ok(Some(Written::Done(decided, held, place)));
+        };
+        let appended = locked.append(&draft).await;
+        self.settle(appended, draft, Condition::Size(size), decided, held, since)
+    }
+
+    /// What an append's answer means for the state and for who waits.
+    fn settle(
+        &mut self,
+        appended: Result<Appended, Error>,
+        draft: Draft,
+        condition: Condition,
+        decided: Decided,
+        held: Vec<Held>,
+        since: Duration,
+    ) -> Result<Option<Written>, Fatal> {
+        match appended {
+            Ok(Appended::Committed(place)) => {
+                self.enrolled(&draft, &decided, place, since)?;
+                Ok(Some(Written::Done(decided, held, place)))
+            }
+            Ok(Appended::ConditionFailed) => {
+                self.people.dropped();
+                Ok(None)
+            }
+            Err(Error::OutcomeUnknown { .. }) => Ok(Some(Written::Unknown(draft, condition, decided))),
+            Err(error) if is_fatal(&error) => Err(error.into()),
+            Err(error) => {
+                self.people.dropped();
+                Ok(Some(Written::Away(error)))
+            }
+        }
+    }
+
+    fn enrolled(
+        &mut self,
+        draft: &Draft,
+        decided: &Decided,
+        place: Place,
+        since: Duration,
+    ) -> Result<(), Fatal> {
+        self.people.stored();
+        self.live.clock().observe_since(since, place.time);
+        let end = place.first + u64::from(draft.count);
+        self.cursor.committed(&self.live, draft, &decided.events, end, since)?;
+        self.live.stats.commits.fetch_add(1, Relaxed);
+        self.live.stats.lines.fetch_add(u64::from(draft.count), Relaxed);
+        if !decided.events.is_empty() {
+            self.waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Finds out what became of a commit, however long it takes. Nothing else is decided before that.
+    async fn find_out(
+        &mut self,
+        draft: &Draft,
+        condition: Condition,
+        decided: &Decided,
+    ) -> Result<(), Fatal> {
+        loop {
+            self.turn_away(|| Failure::Unavailable);
+            let since = self.live.clock().monotonic();
+            match self.writer.resolve(draft, condition).await {
+                Ok(Appended::Committed(place)) => {
+                    tracing::info!(commit = %draft.id, "the commit that was in doubt had happened");
+                    return self.enrolled(draft, decided, place, since);
+                }
+                Ok(Appended::ConditionFailed) => {
+                    tracing::info!(commit = %draft.id, "the commit that was in doubt had not happened");
+                    self.people.dropped();
+                    return Ok(());
+                }
+                Err(error) if is_fatal(&error) => return Err(error.into()),
+                Err(_) => tokio::time::sleep(RESOLVE_PAUSE).await,
+            }
+        }
+    }
+
+    fn decide(&mut self, items: &[Item]) -> Result<(Decided, Vec<Held>), Fatal> {
+        decide(&self.live, &mut self.people, &self.random, items)
+    }
+
+    /// Answers everything that waits with a failure.
+    fn turn_away(&mut self, failure: impl Fn() -> Failure) {
+        while let Ok(item) = self.queue.try_recv() {
+            self.waiting.fetch_sub(item.weight, Relaxed);
+            let _ = item.reply.send(Err(failure()));
+        }
+    }
+}
+
+/// Decides items at one moment: now, and never before the last lifecycle event.
+fn decide(
+    live: &Live,
+    people: &mut People,
+    random: &Random,
+    items: &[Item],
+) -> Result<(Decided, Vec<Held>), Fatal> {
+    let now = Timestamp::from_micros(live.clock().now());
+    let at = now.max(live.read(State::last_at));
+    let mut batch = Batch::new(at, people, random);
+    let held = batch.decide(live, items.iter().map(|item| (&item.call, &item.work)))?;
+    Ok((batch.finish(), held))
+}
+
+/// How many items from the start fit into one commit. One always does.
+fn batch_length(items: &[Item]) -> usize {
+    let mut weight = 0;
+    let fits = items.iter().take_while(|item| {
+        weight += item.weight;
+        weight <= BATCH
+    });
+    fits.count().max(1)
+}
+
+fn answer_all(items: Vec<Item>, failure: impl Fn() -> Failure) {
+    for item in items {
+        let _ = item.reply.send(Err(failure()));
+    }
+}
+
+/// Whether an error of the log means that the node has to stop rather than wait.
+pub(crate) fn is_fatal(error: &Error) -> bool {
+    !matches!(error, Error::Unavailable { .. } | Error::OutcomeUnknown { .. } | Error::Refused { .. })
+}

@@ -1,0 +1,143 @@
+//! What is asked of the scribe, and what it answers.
+
+use crate::seal::SealKey;
+use domain::authority::{Caller, Credential};
+use domain::decide::Request;
+use domain::event::Subject;
+use domain::query::Read;
+use domain::rejection::Rejection;
+use domain::secret::{Secret, SecretHash};
+use domain::verify::{Code, Question, Verdict};
+use std::net::IpAddr;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// One call of the API, or of a job of the authority's own.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who calls.
+    pub presented: Presented,
+    /// From where.
+    pub client: Client,
+    /// The request's id.
+    pub request: Box<str>,
+    /// The operation, as the OpenAPI document names it.
+    pub operation: &'static str,
+}
+
+/// Who calls, before anything is known of it.
+#[derive(Clone, Copy, Debug)]
+pub enum Presented {
+    /// Somebody with a credential.
+    Credential(Credential),
+    /// A job of the authority's own.
+    Job(&'static str),
+}
+
+/// From where somebody calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Client {
+    /// The network address.
+    pub address: Option<IpAddr>,
+    /// The user agent, at most 256 bytes.
+    pub agent: Option<Arc<str>>,
+}
+
+/// What is wanted.
+#[derive(Debug)]
+pub enum Work {
+    /// A change.
+    Command(Box<Request>, Option<SealKey>),
+    /// A look: only whether the caller may.
+    Read(Read),
+    /// Answers about presented tokens.
+    Verify(Vec<Inquiry>),
+}
+
+/// One question about a presented token.
+#[derive(Clone, Debug)]
+pub struct Inquiry {
+    /// BLAKE3 of the presented text.
+    pub hash: SecretHash,
+    /// The text starts like one of ours and its checksum fails.
+    pub malformed: bool,
+    /// What it would do.
+    pub permission: Option<Box<str>>,
+    /// The organization in question, by name or id.
+    pub organization: Option<Box<str>>,
+    /// The project in question, by name or id.
+    pub project: Option<Box<str>>,
+    /// The resource in question, in the asking service's words.
+    pub resource: Option<Box<str>>,
+    /// Who presented it.
+    pub client: Client,
+}
+
+impl Inquiry {
+    /// The question that the domain decides.
+    pub fn question(&self) -> Question<'_> {
+        Question {
+            hash: self.hash,
+            malformed: self.malformed,
+            permission: self.permission.as_deref(),
+            organization: self.organization.as_deref(),
+            project: self.project.as_deref(),
+            address: self.client.address,
+        }
+    }
+}
+
+/// An answer whose record is on the log.
+#[derive(Debug)]
+pub struct Answered {
+    /// Who called.
+    pub caller: Caller,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The size of the log after it.
+    pub position: u64,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A command was done.
+    Done {
+        /// What it made or changed.
+        subject: Subject,
+        /// The secret to hand out.
+        secret: Option<Secret>,
+        /// It had been done before, under the same idempotency key, whose hash this is.
+        repeated: Option<Box<str>>,
+    },
+    /// The caller may read.
+    Readable,
+    /// Each question's verdict and, unless the token is unknown, the position of its line.
+    Verified(Vec<(Verdict, Option<u64>)>),
+}
+
+/// Why there is no such answer.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The credential is not in force. What it was is on the log.
+    #[error("{}", .0.explanation())]
+    Unauthenticated(Code),
+    /// The state does not allow it. That it was asked is on the log.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The database cannot be reached. Nothing happened.
+    #[error("the database cannot be reached; nothing was changed")]
+    Unavailable,
+    /// The database was lost half-way. It may have happened.
+    #[error("the database was lost half-way; whether the change was recorded is being found out")]
+    OutcomeUnknown,
+    /// Too much waits already. Nothing happened.
+    #[error("too many requests wait already")]
+    Overloaded,
+    /// Bounded: what this node knows is older than may be answered from.
+    #[error("this node has not seen the log for longer than the policy allows")]
+    Stale,
+    /// The node is stopping. Nothing happened.
+    #[error("this node is stopping")]
+    Stopping,
+}
