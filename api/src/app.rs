@@ -154,7 +154,25 @@ impl App {
         self.node().submit(call, work).await.map_err(|failure| problem(&failure))
     }
 
-    /// Records a read as a use of its caller, waits for the position that it asks for, and looks.
+    /// Records a read as a use of its caller, and waits for the position that it asks for: from then on the caller may
+    /// look.
+    pub(crate) async fn readable(
+        &self,
+        session: &Session,
+        operation: &'static str,
+        read: Read,
+        at_least: Option<u64>,
+    ) -> Result<Caller, Problem> {
+        let answered = self.submit(session.call(operation), Work::Read(read)).await?;
+        if let Some(wanted) = at_least.filter(|wanted| *wanted > answered.position)
+            && !self.node().live().reaches(wanted, AT_LEAST_PATIENCE).await
+        {
+            return Err(crate::error::behind(wanted, self.node().live().position()));
+        }
+        Ok(answered.caller)
+    }
+
+    /// Does a read in one look.
     pub(crate) async fn read<R>(
         &self,
         session: Session,
@@ -163,14 +181,9 @@ impl App {
         at_least: Option<u64>,
         look: impl FnOnce(&State, &Caller) -> Result<R, domain::rejection::Rejection>,
     ) -> Result<(R, u64), Problem> {
-        let answered = self.submit(session.call(operation), Work::Read(read)).await?;
-        if let Some(wanted) = at_least.filter(|wanted| *wanted > answered.position)
-            && !self.node().live().reaches(wanted, AT_LEAST_PATIENCE).await
-        {
-            return Err(crate::error::behind(wanted, self.node().live().position()));
-        }
+        let caller = self.readable(&session, operation, read, at_least).await?;
         let position = self.node().live().position();
-        let found = self.node().live().read(|state| look(state, &answered.caller));
+        let found = self.node().live().read(|state| look(state, &caller));
         Ok((found.map_err(|rejection| problem(&rejection.into()))?, position))
     }
 }
