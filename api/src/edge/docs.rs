@@ -3,7 +3,7 @@
 //! Chosen: Swagger UI through `utoipa-swagger-ui` with its `vendored` feature. It is a well-kept library that
 //! reads OpenAPI 3.1, its script is inside the crate (nothing is downloaded when building or when serving), and
 //! it lets people try a call. `utoipa-scalar` loads its script from a content delivery network; a page rendered
-//! here would be a few hundred lines to keep and could not try anything. What it costs is about 3 MB in the
+//! here would be a few hundred lines to keep and could not try anything. What it costs is about 4 MB in the
 //! binary and a policy that lets its script set inline styles; scripts stay limited to its own files.
 
 use axum::Router;

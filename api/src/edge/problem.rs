@@ -28,7 +28,7 @@ pub struct Problem {
 }
 
 /// What is wrong with one field of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// Where it is, as a path such as `scope.organization` or `items[3].token`.
     pub field: String,
@@ -92,7 +92,7 @@ impl Problem {
 
     /// The answer, with the id of the request where it is known.
     pub(super) fn render(&self, id: Option<&RequestId>) -> Response {
-        let body = ProblemDetails {
+        let body = Body {
             r#type: self.code.url(),
             title: self.code.title,
             status: self.code.status,
@@ -157,29 +157,25 @@ fn masked(text: Cow<'static, str>) -> Cow<'static, str> {
     }
 }
 
-/// Problem details (RFC 9457), as they stand on the wire and in the OpenAPI document.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct ProblemDetails<'a> {
+/// Problem details (RFC 9457), as they stand on the wire; [`crate::wire`] describes them to OpenAPI.
+#[derive(Debug, Serialize)]
+struct Body<'a> {
     /// The problem's documentation page, as a relative reference.
-    #[schema(example = "/docs/errors/name_taken")]
     r#type: String,
     /// A short summary, the same for every problem of this code.
     title: &'a str,
     /// The HTTP status.
     status: u16,
     /// Stable, for programs.
-    #[schema(example = "name_taken")]
     code: &'a str,
     /// What was wrong this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     /// The fields at fault.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    #[schema(required = false)]
     errors: &'a [FieldError],
     /// The permissions that are missing.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    #[schema(required = false)]
     missing: &'a [String],
     /// The request's id, as in `X-Request-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -54,7 +54,7 @@ pub(crate) async fn authorize(
     headers: HeaderMap,
     Query(query): Query<AuthorizeQuery>,
 ) -> Result<Response, Problem> {
-    let session = Session::of(&app, bearer(&headers, &CALLER)?, context.clone());
+    let session = Session::of(&app, bearer(&headers, &CALLER)?, &context);
     let address = headers.get(FORWARDED_FOR).map(|value| value.to_str().unwrap_or_default().to_owned());
     let question = wire::Verify {
         token: bearer(&headers, &AUTHORIZATION)?.to_owned(),
@@ -67,7 +67,7 @@ pub(crate) async fn authorize(
             agent: context.agent(),
         }),
     };
-    let inquiry = super::read(question)?;
+    let inquiry = super::read(&app, question)?;
     let (verdicts, position) = super::answer(&app, session.call("authorize"), vec![inquiry]).await?;
     let (verdict, _) = verdicts.into_iter().next().expect("each question has an answer");
     match verdict.code {
