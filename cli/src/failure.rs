@@ -142,7 +142,9 @@ impl Refusal {
         if let Some(detail) = &problem.detail {
             line("", detail);
         }
-        for error in &problem.errors {
+        // Of one field, the detail often says the same.
+        let detail = problem.detail.as_deref().unwrap_or_default().to_lowercase();
+        for error in problem.errors.iter().filter(|error| !detail.contains(&error.detail.to_lowercase())) {
             line(&format!("{}: ", plain(&error.field)), &error.detail);
         }
         if !problem.missing.is_empty() {

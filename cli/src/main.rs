@@ -7,11 +7,12 @@ mod output;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use client::options::Options;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Issues API tokens, answers what they may do, and keeps the record of both.
 #[derive(Debug, Parser)]
-#[command(name = "chancery", version, after_long_help = HELP, propagate_version = true, subcommand_required = true)]
+#[command(name = "chancery", version, after_long_help = HELP, subcommand_required = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -30,8 +31,8 @@ enum Command {
 const LOCAL: [&str; 4] = ["serve", "demo", "log", "completions"];
 
 const HELP: &str = "\
-The token to call with is the first found of --token-file, CHANCERY_TOKEN and the saved log-in. No secret is ever
-given as an argument, where other users of the machine could read it.
+The token to call with is the first found of --token-file, CHANCERY_TOKEN and the saved log-in. No \
+secret is ever given as an argument, where other users of the machine could read it.
 
 Exit codes:
   0  done
@@ -51,15 +52,26 @@ Examples:
   chancery token verify --token-stdin --permission deployments:create < token";
 
 fn main() -> ExitCode {
-    let matches = command().get_matches();
-    let cli = read(&matches).unwrap_or_else(|error| error.exit());
-    run(cli)
+    let read = command().try_get_matches().and_then(|matches| read(&matches));
+    read.map_or_else(|error| usage(&error), run)
 }
 
 fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Client(command) => commands::run(command, cli.options).into(),
     }
+}
+
+/// Help, or what is wrong with the command line. Somebody may have typed a secret into it.
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().ansi().to_string();
+    // When nobody reads it, the exit code still tells.
+    if error.use_stderr() {
+        let _ = anstream::stderr().write_all(domain::text::mask(&text).as_bytes());
+    } else {
+        let _ = anstream::stdout().write_all(text.as_bytes());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn read(matches: &ArgMatches) -> Result<Cli, clap::Error> {

@@ -52,7 +52,7 @@ pub(crate) struct Client {
 impl Client {
     /// As the caller that the options and the environment name. Nothing is sent yet.
     pub(crate) fn connect(options: &Options, output: &Output) -> Result<Self, Failure> {
-        let base = address::read(&options.url)?;
+        let base = address::read(&options.url())?;
         let (credential, remark) = credential::choose(options, &address::name(&base))?;
         if let Some(remark) = remark {
             output.remark(&remark);
@@ -84,8 +84,8 @@ impl Client {
             // A proxy would read along.
             builder = builder.no_proxy();
         }
-        if let Some(file) = &options.ca_file {
-            builder = builder.tls_certs_merge(certificates(file)?);
+        if let Some(file) = options.ca_file().filter(|file| !file.as_os_str().is_empty()) {
+            builder = builder.tls_certs_merge(certificates(&file)?);
         }
         let http = builder.build().map_err(|error| Failure::Other(format!("cannot set up TLS: {error}")))?;
         Ok(Self {

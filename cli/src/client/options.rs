@@ -4,19 +4,16 @@ use crate::output::Format;
 use clap::Args;
 use std::path::PathBuf;
 
+/// Where `chancery serve` listens unless told otherwise.
+const DEFAULT_URL: &str = "http://127.0.0.1:7070";
+
 /// Which authority, as whom, about what, and how the answer is printed.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Options {
-    /// The authority
-    #[arg(
-        long,
-        global = true,
-        env = "CHANCERY_URL",
-        default_value = "http://127.0.0.1:7070",
-        value_name = "URL"
-    )]
-    pub(crate) url: String,
+    /// The authority [env: CHANCERY_URL] [default: http://127.0.0.1:7070]
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
 
     /// Call with the token in this file; before CHANCERY_TOKEN and the saved log-in
     ///
@@ -32,9 +29,9 @@ pub(crate) struct Options {
     #[arg(long, global = true)]
     pub(crate) insecure_http: bool,
 
-    /// Trust the certificates in this PEM file as well as the system's
-    #[arg(long, global = true, env = "CHANCERY_CA_FILE", value_name = "FILE")]
-    pub(crate) ca_file: Option<PathBuf>,
+    /// Trust the certificates in this PEM file as well as the system's [env: CHANCERY_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 
     /// The organization, by name or id [env: CHANCERY_ORG]
     #[arg(short = 'o', long = "org", visible_alias = "organization", global = true, value_name = "ORG")]
@@ -72,6 +69,19 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    // The variables are read here and not by the parser, which would count them among what was typed: in the usage
+    // of an error, and where two flags exclude each other.
+
+    /// The authority's address.
+    pub(crate) fn url(&self) -> String {
+        given(self.url.clone(), "CHANCERY_URL").unwrap_or_else(|| DEFAULT_URL.to_owned())
+    }
+
+    /// A file of further certificates to trust.
+    pub(crate) fn ca_file(&self) -> Option<PathBuf> {
+        self.ca_file.clone().or_else(|| std::env::var_os("CHANCERY_CA_FILE").map(PathBuf::from))
+    }
+
     pub(crate) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.output }
     }

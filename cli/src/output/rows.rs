@@ -232,7 +232,7 @@ mod tests {
         let rows = vec![token().cells(now()), revoked.cells(now())];
         insta::assert_snapshot!(table::columns(Token::COLUMNS, rows, false), @r"
         ID                                    NAME  SCOPE     DESCRIPTION       CREATED     CREATED BY   EXPIRES     LAST USED  REVOKED
-        01935000-0000-7000-8000-000000000001  ci    acme/web  deploys\u{1b}[2J  3 days ago  admin-token  in 26 days  -          -
+        01935000-0000-7000-8000-000000000001  ci    acme/web  deploys\u{1b}[2J  3 days ago  admin-token  in 27 days  -          -
         01935000-0000-7000-8000-000000000001  old   instance  -                 3 days ago  admin-token  never       -          60 minutes ago
         ");
     }
@@ -250,7 +250,7 @@ mod tests {
         NETWORKS     10.0.0.0/8
         CREATED      2026-11-19T10:15:00.000000Z (3 days ago)
         CREATED BY   admin-token
-        EXPIRES      2026-12-19T10:15:00.000000Z (in 26 days)
+        EXPIRES      2026-12-19T10:15:00.000000Z (in 27 days)
         METADATA     {"team":"web"}
         REVISION     3
         "#);

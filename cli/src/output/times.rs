@@ -38,12 +38,12 @@ pub(crate) fn exact(time: &str, now: Timestamp) -> String {
 }
 
 fn amount(seconds: u64) -> String {
-    // From two of a unit on, so that what is said is at most a third off.
+    // From two of a unit on, so that what is said is at most a quarter off.
     let units =
         [(YEAR, "year"), (MONTH, "month"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (1, "second")];
     let fits = |(size, _): &&(u64, &str)| seconds >= 2 * size;
     let &(size, unit) = units.iter().find(fits).unwrap_or(&(1, "second"));
-    let count = seconds / size;
+    let count = (seconds + size / 2) / size;
     if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
 }
 
@@ -61,9 +61,9 @@ mod tests {
             ("2026-11-22T10:15:00Z", "105 minutes ago"),
             ("2026-11-20T13:00:00Z", "47 hours ago"),
             ("2026-11-19T10:00:00Z", "3 days ago"),
-            ("2026-08-01T00:00:00Z", "3 months ago"),
-            ("2020-01-01T00:00:00Z", "6 years ago"),
-            ("2026-12-22T12:00:00Z", "in 30 days"),
+            ("2026-08-01T00:00:00Z", "4 months ago"),
+            ("2020-01-01T00:00:00Z", "7 years ago"),
+            ("2026-12-22T11:59:58Z", "in 30 days"),
             ("soon\u{1b}", "soon\\u{1b}"),
         ] {
             assert_eq!(relative(time, now), said, "{time}");

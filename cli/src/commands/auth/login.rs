@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<Exit, Failure>
     let options = &context.options;
     context.output.without_secret()?;
     let logins = Logins::of_user().ok_or_else(super::no_folder)?;
-    let base = address::read(&options.url)?;
+    let base = address::read(&options.url())?;
     let authority = address::name(&base);
     let token = match &options.token_file {
         _ if args.token_stdin => token::subject::from_stdin()?,

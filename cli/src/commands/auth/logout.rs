@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 
 /// Nothing is asked of the server: a log-in can be forgotten when it no longer answers.
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
-    let authority = address::name(&address::read(&context.options.url)?);
+    let authority = address::name(&address::read(&context.options.url())?);
     let logins = Logins::of_user().ok_or_else(super::no_folder)?;
     if logins.forget(&authority)? {
         context.output.remark(&format!("Logged out of {authority}."));

@@ -14,7 +14,7 @@ use reqwest::Method;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   chancery token mint --org acme --name ci --grant member --expires 30d
-  chancery token mint --org acme --project web --name deploy --grant project-writer --network 10.0.0.0/8
+  chancery token mint --org acme --project web --name cd --grant project-writer --network 10.0.0.0/8
   chancery token mint --org acme --name bot --grant project-writer@web --grant project-reader@api
   chancery token mint --instance --name auditor --grant instance-auditor --expires never
   chancery token mint --org acme --name ci --grant member --output secret > token")]
