@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 /// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often something without a notification is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Waits for a future; fails the test when it does not come.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited {} s for: {what}", PATIENCE.as_secs()),
-    }
+    let came = tokio::time::timeout(PATIENCE, future).await;
+    came.unwrap_or_else(|elapsed| panic!("waited {} s for: {what} ({elapsed})", PATIENCE.as_secs()))
 }
 
 /// Polls until something holds.
