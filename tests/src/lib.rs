@@ -1,1 +1,26 @@
-//! x
+//! What the suites share: a throw-away Postgres, a database a test, nodes inside the test's own process, actors that
+//! speak HTTP to them, and the built binary as a child.
+//!
+//! Invariant: nothing here waits for a fixed time. What has to come is waited for by a position of the log or polled
+//! with a bound, and a test owns the clock and the randomness of every node that it starts itself.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod actor;
+mod binary;
+mod cluster;
+mod database;
+mod fixtures;
+mod node;
+mod proxy;
+mod raw;
+mod wait;
+
+pub use actor::{Actor, Answer, Call};
+pub use binary::{Binary, Exited, chancery};
+pub use cluster::{POSTGRES, postgres_program};
+pub use database::{Database, Entry};
+pub use fixtures::{Minted, Tenants, World};
+pub use node::{ADMIN, NodeOptions, START, TestNode, clock};
+pub use proxy::Proxy;
+pub use raw::raw;
+pub use wait::{eventually, eventually_async, within};

@@ -1,0 +1,208 @@
+//! A node inside the test's own process, put together as the binary does it.
+
+use crate::actor::Actor;
+use crate::database::Database;
+use api::edge::serve::Options as ServeOptions;
+use api::edge::{self, Ended, RequestIds, Stack, TrustedProxies};
+use api::{AdminToken, App};
+use domain::event::Answers;
+use domain::state::State;
+use eventlog::{Clock, Log, Random};
+use ipnet::IpNet;
+use projections::{Fatal, Node, Options, Starting};
+use reqwest::Client;
+use sqlx::postgres::PgConnectOptions;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The break-glass token of every authority of the tests.
+pub const ADMIN: &str = "chancery-admin-of-the-tests-0123456789abcdef";
+/// Where manual clocks begin: 2031-03-04T05:06:07.000000Z. Ahead of every real clock, so that what the database's own
+/// time ends is not over before the test's time has come to it.
+pub const START: i64 = 1_930_367_167_000_000;
+
+/// A clock that only the test moves.
+pub fn clock() -> Clock {
+    Clock::manual(START)
+}
+
+/// How a node is started.
+pub struct NodeOptions {
+    /// How it connects.
+    pub database: PgConnectOptions,
+    /// The authority's clock; none is the database's time.
+    pub clock: Option<Clock>,
+    /// Its generator.
+    pub random: Random,
+    /// How a new authority answers.
+    pub answers: Answers,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How much may wait.
+    pub capacity: usize,
+    /// How long a request may take.
+    pub timeout: Duration,
+    /// Where the mark is kept; none is a folder of its own.
+    pub folder: Option<PathBuf>,
+    /// Accept another database, under this origin.
+    pub accept: Option<String>,
+}
+
+/// A node that serves on a port of its own.
+pub struct TestNode {
+    app: App,
+    url: String,
+    client: Client,
+    folder: PathBuf,
+    _own_folder: Option<TempDir>,
+    shutdown: CancellationToken,
+    server: JoinHandle<Ended>,
+}
+
+impl NodeOptions {
+    /// On a database, with the real clock and randomness that no other node of this process has.
+    pub fn on(database: &Database) -> NodeOptions {
+        static SEED: AtomicU64 = AtomicU64::new(1_000);
+        NodeOptions {
+            database: database.options(),
+            clock: None,
+            random: Random::seeded(SEED.fetch_add(1, Ordering::Relaxed)),
+            answers: Answers::Committed,
+            trusted_proxies: Vec::new(),
+            capacity: 16_384,
+            timeout: Duration::from_secs(10),
+            folder: None,
+            accept: None,
+        }
+    }
+
+    /// With a clock that the test moves.
+    #[must_use]
+    pub fn clock(self, clock: &Clock) -> NodeOptions {
+        NodeOptions { clock: Some(clock.clone()), ..self }
+    }
+
+    /// With answers from memory, if it begins the authority.
+    #[must_use]
+    pub fn bounded(self) -> NodeOptions {
+        NodeOptions { answers: Answers::Bounded, ..self }
+    }
+
+    /// Keeps its mark there.
+    #[must_use]
+    pub fn folder(self, folder: &Path) -> NodeOptions {
+        NodeOptions { folder: Some(folder.to_owned()), ..self }
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> TestNode {
+        self.try_start().await.unwrap()
+    }
+
+    /// Starts it, if it starts.
+    pub async fn try_start(self) -> Result<TestNode, Fatal> {
+        let own_folder = self.folder.is_none().then(|| tempfile::tempdir().unwrap());
+        let folder = self.folder.unwrap_or_else(|| own_folder.as_ref().unwrap().path().to_owned());
+        let log = Log::connect(self.database, 3).await?;
+        let options = Options {
+            folder: folder.clone(),
+            clock: self.clock,
+            random: self.random.clone(),
+            capacity: self.capacity,
+            accept: self.accept,
+        };
+        let answers = self.answers;
+        let starting = || {
+            let (origin, log_key) = ("chancery.invalid/tests".to_owned(), "a key of the tests".to_owned());
+            Ok(Starting { origin, log_key, answers })
+        };
+        let node = Node::start(log, options, starting).await?;
+        let clock = node.live().clock().clone();
+        let (app, router, metrics) = api::router(node, AdminToken::new(ADMIN), true);
+        let ids = RequestIds::new(u32::from_le_bytes(self.random.bytes()));
+        let now: edge::Clock = Arc::new(move || clock.monotonic());
+        let proxies = TrustedProxies::new(self.trusted_proxies);
+        let stack = Stack::new(ids, now, proxies, self.timeout, Some(Arc::clone(&metrics)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let shutdown = CancellationToken::new();
+        let serving = ServeOptions { metrics: Some(metrics), ..Default::default() };
+        let server = tokio::spawn(edge::serve(listener, stack.wrap(router), serving, shutdown.clone()));
+        Ok(TestNode { app, url, client: client(), folder, _own_folder: own_folder, shutdown, server })
+    }
+}
+
+/// A client that waits long enough for every answer and says who it is.
+pub(crate) fn client() -> Client {
+    Client::builder()
+        .no_proxy()
+        .user_agent("chancery-tests/1")
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(30))
+        .build()
+        .unwrap()
+}
+
+impl TestNode {
+    /// Somebody without a credential.
+    pub fn anon(&self) -> Actor {
+        Actor::anonymous(self.client.clone(), &self.url)
+    }
+
+    /// The holder of the break-glass token.
+    pub fn admin(&self) -> Actor {
+        self.anon().with(ADMIN)
+    }
+
+    /// The holder of a token.
+    pub fn token(&self, secret: &str) -> Actor {
+        self.anon().with(secret)
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The node itself.
+    pub fn node(&self) -> &Node {
+        self.app.node()
+    }
+
+    /// Where it keeps its mark.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Looks at its state.
+    pub fn state<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        self.node().live().read(look)
+    }
+
+    /// Waits until it has folded everything that another node has.
+    pub async fn catches_up_with(&self, other: &TestNode) {
+        let position = other.node().log().head().await.unwrap().size;
+        let reached = self.node().live().reaches(position, Duration::from_secs(30)).await;
+        assert!(reached, "the node comes to position {position}");
+    }
+
+    /// Where its state differs from another's.
+    pub fn difference(&self, other: &TestNode) -> Option<String> {
+        self.state(|mine| other.state(|theirs| mine.difference(theirs)))
+    }
+
+    /// Stops it in order. The folder of its mark goes with it, unless it was given.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        let ended = self.server.await.unwrap();
+        assert_eq!(ended.cut, 0, "every connection finishes");
+        let node = self.app.into_node().expect("nothing serves from the node any more");
+        node.stop().await.unwrap();
+    }
+}

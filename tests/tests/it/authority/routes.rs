@@ -1,0 +1,76 @@
+//! Every route that takes a credential, with a request that the right one would be granted.
+
+use serde_json::{Value, json};
+
+/// One route.
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    /// As the OpenAPI document writes it.
+    pub(crate) template: &'static str,
+    pub(crate) body: Option<Value>,
+    /// The permission that it needs; none where every holder may.
+    pub(crate) permission: Option<&'static str>,
+    /// What a stranger, who owns another organization, is answered: 404 where the path or the body names what it may
+    /// not know of.
+    pub(crate) stranger: u16,
+}
+
+impl Route {
+    fn new(method: &'static str, template: &'static str, permission: &'static str) -> Route {
+        Route { method, template, body: None, permission: Some(permission), stranger: 404 }
+    }
+
+    fn free(method: &'static str, template: &'static str) -> Route {
+        Route { permission: None, stranger: 200, ..Route::new(method, template, "") }
+    }
+
+    fn body(self, body: Value) -> Route {
+        Route { body: Some(body), ..self }
+    }
+
+    fn stranger(self, status: u16) -> Route {
+        Route { stranger: status, ..self }
+    }
+
+    /// The path with what its template leaves open.
+    pub(crate) fn path(&self, token: &str) -> String {
+        self.template.replace("{organization}", "acme").replace("{project}", "web").replace("{id}", token)
+    }
+}
+
+/// All of them but `/v1/authorize`, which takes two credentials.
+pub(crate) fn routes() -> Vec<Route> {
+    let acme = json!({"organization": "acme"});
+    let question = json!({"token": "a key", "organization": "acme"});
+    vec![
+        Route::new("POST", "/v1/verify", "tokens:verify").body(question.clone()),
+        Route::new("POST", "/v1/verify/batch", "tokens:verify").body(json!({"items": [question]})),
+        Route::free("GET", "/v1/whoami"),
+        Route::new("GET", "/v1/instance", "instance:read").stranger(403),
+        Route::new("PATCH", "/v1/instance", "instance:update").body(json!({})).stranger(403),
+        Route::new("POST", "/v1/organizations", "organizations:create")
+            .body(json!({"name": "new"}))
+            .stranger(403),
+        Route::new("GET", "/v1/organizations", "organizations:read").stranger(200),
+        Route::new("GET", "/v1/organizations/{organization}", "organizations:read"),
+        Route::new("PATCH", "/v1/organizations/{organization}", "organizations:update").body(json!({})),
+        Route::new("POST", "/v1/organizations/{organization}/projects", "projects:create")
+            .body(json!({"name": "new"})),
+        Route::new("GET", "/v1/organizations/{organization}/projects", "projects:read"),
+        Route::new("GET", "/v1/organizations/{organization}/projects/{project}", "projects:read"),
+        Route::new("PATCH", "/v1/organizations/{organization}/projects/{project}", "projects:update")
+            .body(json!({})),
+        Route::new("POST", "/v1/tokens", "tokens:mint")
+            .body(json!({"name": "new", "scope": acme, "grants": ["verifier"]})),
+        Route::new("GET", "/v1/tokens", "tokens:read").stranger(200),
+        Route::free("POST", "/v1/tokens/narrow").body(json!({"name": "narrow"})).stranger(201),
+        Route::new("POST", "/v1/tokens/identify", "tokens:read")
+            .body(json!({"token": "a key"}))
+            .stranger(200),
+        Route::new("GET", "/v1/tokens/{id}", "tokens:read"),
+        Route::new("PATCH", "/v1/tokens/{id}", "tokens:update").body(json!({})),
+        Route::new("POST", "/v1/tokens/{id}/rotate", "tokens:rotate").body(json!({})),
+        Route::new("POST", "/v1/tokens/{id}/revoke", "tokens:revoke").body(json!({})),
+        Route::new("DELETE", "/v1/tokens/{id}", "tokens:revoke"),
+    ]
+}

@@ -1,0 +1,6 @@
+//! What verify answers: in which order, to whom, one by one, in batches and to reverse proxies.
+
+mod authorize;
+mod batch;
+mod order;
+mod tenants;
