@@ -33,6 +33,13 @@ pub fn is_forbidden(c: char) -> bool {
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
+/// Text that nobody checked, as the record may hold it: masked, without control characters, at most `max` bytes.
+pub fn cut(text: &str, max: usize) -> String {
+    let masked = mask(text);
+    let visible: String = masked.chars().filter(|c| !is_forbidden(*c)).collect();
+    visible[..visible.floor_char_boundary(max)].to_owned()
+}
+
 /// Replaces every checksum-valid secret in `text` by its prefix and `…`, so that a pasted token never reaches the
 /// log, a trace or an error.
 pub fn mask(text: &str) -> Cow<'_, str> {

@@ -100,6 +100,31 @@ impl Command {
     }
 }
 
+impl Command {
+    /// What it would change, for the record of a command that changed nothing: as it was asked, by name or id.
+    pub fn object(&self) -> Option<String> {
+        match self {
+            Self::Start(_)
+            | Self::EnrollRoles
+            | Self::Resume(_)
+            | Self::ChangePolicy(_)
+            | Self::CreateOrganization(_)
+            | Self::Narrow(_) => None,
+            Self::RenameOrganization(RenameOrganization { organization, .. })
+            | Self::CreateProject(CreateProject { organization, .. }) => {
+                Some(format!("organization:{organization}"))
+            }
+            Self::RenameProject(rename) => {
+                Some(format!("project:{}/{}", rename.organization, rename.project))
+            }
+            Self::Mint(mint) => Some(mint.scope.object()),
+            Self::Update(Update { token, .. })
+            | Self::Rotate(Rotate { token, .. })
+            | Self::Revoke(Revoke { token, .. }) => Some(format!("token:{token}")),
+        }
+    }
+}
+
 /// What a command comes to.
 #[derive(Debug)]
 pub struct Decision {

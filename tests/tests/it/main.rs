@@ -3,6 +3,7 @@
 
 mod authority;
 mod life;
+mod tour;
 mod verify;
 
 use std::time::Duration;
