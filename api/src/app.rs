@@ -1,8 +1,9 @@
 //! What all handlers share, and the router of everything.
 
 use crate::auth::Session;
-use crate::edge::{Problem, metrics::Metrics};
+use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
 use crate::error::problem;
+use crate::respond::POSITION;
 use crate::{openapi, system};
 use axum::Router;
 use domain::authority::{Caller, Credential};
@@ -14,6 +15,8 @@ use domain::state::State;
 use domain::time::Timestamp;
 use projections::{Answered, Call, Node, Work};
 use prometheus_client::registry::Registry;
+use secrecy::{ExposeSecret, SecretString};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
@@ -22,9 +25,12 @@ use uuid::Uuid;
 /// How long a read waits for the position that `at_least` asks for.
 const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The break-glass token: only its hash is kept.
-#[derive(Clone, Copy)]
-pub struct AdminToken(SecretHash);
+/// The break-glass token. Its text is kept in memory, to be recognised where it was put by mistake.
+#[derive(Clone)]
+pub struct AdminToken {
+    hash: SecretHash,
+    text: SecretString,
+}
 
 impl AdminToken {
     /// The fewest characters it may have.
@@ -34,12 +40,12 @@ impl AdminToken {
     pub fn new(text: &str) -> Option<Self> {
         let fits =
             text.chars().count() >= Self::LEAST && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-        fits.then(|| Self(SecretHash::of(text)))
+        fits.then(|| Self { hash: SecretHash::of(text), text: text.into() })
     }
 
     /// Compares hashes, in a time that does not depend on them.
     fn is(&self, hash: &SecretHash) -> bool {
-        self.0.0.ct_eq(&hash.0).into()
+        self.hash.0.ct_eq(&hash.0).into()
     }
 }
 
@@ -68,6 +74,23 @@ impl App {
         &self.0.node
     }
 
+    /// The stack around this node's routers: request ids, time limits, the client's address, and the log's position on
+    /// every answer that does not know a better one.
+    pub fn stack(
+        &self,
+        ids: RequestIds,
+        proxies: TrustedProxies,
+        timeout: Duration,
+        metrics: Option<Arc<Metrics>>,
+    ) -> Stack {
+        let live = Arc::clone(self.node().live());
+        let clock = live.clock().clone();
+        let stack = Stack::new(ids, Arc::new(move || clock.monotonic()), proxies, timeout, metrics);
+        stack.stamped(Arc::new(move |headers| {
+            headers.entry(POSITION).or_insert_with(|| live.position().into());
+        }))
+    }
+
     /// The registered metrics.
     pub(crate) fn metrics(&self) -> &Registry {
         &self.0.metrics
@@ -81,13 +104,29 @@ impl App {
     /// What a presented text proves, before anything is looked up.
     pub(crate) fn credential(&self, text: &str) -> Credential {
         let hash = SecretHash::of(text);
-        if self.0.admin.is_some_and(|admin| admin.is(&hash)) {
+        if self.0.admin.as_ref().is_some_and(|admin| admin.is(&hash)) {
             return Credential::AdminToken;
         }
         Credential::Secret {
             hash,
             malformed: domain::secret::shape(text) == domain::secret::Shape::Malformed,
         }
+    }
+
+    /// Text as it may be kept: secrets in it are masked, the break-glass token as well, which no checksum tells.
+    pub(crate) fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let masked = domain::text::mask(text);
+        match &self.0.admin {
+            Some(admin) if self.holds_admin_token(&masked) => {
+                Cow::Owned(masked.replace(admin.text.expose_secret(), "admin-token…"))
+            }
+            _ => masked,
+        }
+    }
+
+    /// Whether the break-glass token stands in a text.
+    pub(crate) fn holds_admin_token(&self, text: &str) -> bool {
+        self.0.admin.as_ref().is_some_and(|admin| text.contains(admin.text.expose_secret()))
     }
 
     /// Now, by the authority's clock.
@@ -115,7 +154,25 @@ impl App {
         self.node().submit(call, work).await.map_err(|failure| problem(&failure))
     }
 
-    /// Records a read as a use of its caller, waits for the position that it asks for, and looks.
+    /// Records a read as a use of its caller, and waits for the position that it asks for: from then on the caller may
+    /// look.
+    pub(crate) async fn readable(
+        &self,
+        session: &Session,
+        operation: &'static str,
+        read: Read,
+        at_least: Option<u64>,
+    ) -> Result<Caller, Problem> {
+        let answered = self.submit(session.call(operation), Work::Read(read)).await?;
+        if let Some(wanted) = at_least.filter(|wanted| *wanted > answered.position)
+            && !self.node().live().reaches(wanted, AT_LEAST_PATIENCE).await
+        {
+            return Err(crate::error::behind(wanted, self.node().live().position()));
+        }
+        Ok(answered.caller)
+    }
+
+    /// Does a read in one look.
     pub(crate) async fn read<R>(
         &self,
         session: Session,
@@ -124,14 +181,9 @@ impl App {
         at_least: Option<u64>,
         look: impl FnOnce(&State, &Caller) -> Result<R, domain::rejection::Rejection>,
     ) -> Result<(R, u64), Problem> {
-        let answered = self.submit(session.call(operation), Work::Read(read)).await?;
-        if let Some(wanted) = at_least.filter(|wanted| *wanted > answered.position)
-            && !self.node().live().reaches(wanted, AT_LEAST_PATIENCE).await
-        {
-            return Err(crate::error::behind(wanted, self.node().live().position()));
-        }
+        let caller = self.readable(&session, operation, read, at_least).await?;
         let position = self.node().live().position();
-        let found = self.node().live().read(|state| look(state, &answered.caller));
+        let found = self.node().live().read(|state| look(state, &caller));
         Ok((found.map_err(|rejection| problem(&rejection.into()))?, position))
     }
 }

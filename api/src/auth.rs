@@ -1,7 +1,7 @@
 //! Who calls: the credential of a request, and where it came from.
 
 use crate::app::App;
-use crate::edge::{Problem, RequestContext, codes};
+use crate::edge::{Problem, RequestContext, RequestId, codes};
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -16,7 +16,8 @@ const LONGEST: usize = 4_096;
 pub(crate) struct Session {
     presented: Presented,
     text: SecretString,
-    context: RequestContext,
+    client: Client,
+    request: RequestId,
 }
 
 impl Session {
@@ -24,11 +25,8 @@ impl Session {
     pub(crate) fn call(&self, operation: &'static str) -> Call {
         Call {
             presented: self.presented,
-            client: Client {
-                address: self.context.address(),
-                agent: self.context.agent().map(|agent| agent.as_str().into()),
-            },
-            request: self.context.id().as_str().into(),
+            client: self.client.clone(),
+            request: self.request.as_str().into(),
             operation,
         }
     }
@@ -39,8 +37,14 @@ impl Session {
     }
 
     /// The session of a credential that stands in a header other than `Authorization`.
-    pub(crate) fn of(app: &App, text: &str, context: RequestContext) -> Self {
-        Self { presented: Presented::Credential(app.credential(text)), text: text.into(), context }
+    pub(crate) fn of(app: &App, text: &str, context: &RequestContext) -> Self {
+        let agent = context.agent().map(|agent| app.mask(&agent).as_ref().into());
+        Self {
+            presented: Presented::Credential(app.credential(text)),
+            text: text.into(),
+            client: Client { address: context.address(), agent },
+            request: context.id(),
+        }
     }
 }
 
@@ -50,7 +54,7 @@ impl FromRequestParts<App> for Session {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let context = RequestContext::from_request_parts(parts, app).await?;
         let text = bearer(&parts.headers, &AUTHORIZATION)?;
-        Ok(Self::of(app, text, context))
+        Ok(Self::of(app, text, &context))
     }
 }
 

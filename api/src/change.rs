@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::auth::Session;
 use crate::edge::{Problem, codes};
+use crate::error::invalid;
 use axum::extract::FromRequestParts;
 use domain::decide::{Command, Repeat, Request};
 use domain::event::Subject;
@@ -76,6 +77,10 @@ impl App {
     ) -> Result<Done, Problem> {
         let seals = matches!(command, Command::Mint(_) | Command::Narrow(_) | Command::Rotate(_));
         let seal = conditions.key.as_deref().filter(|_| seals).map(|key| session.seal_key(key));
+        let body = serde_json::to_string(body).expect("a request body can be written again");
+        if self.holds_admin_token(&body) {
+            return Err(invalid("body", "…", "a body without the admin token in it"));
+        }
         let repeat = conditions.key.map(|key| Repeat {
             route: std::iter::once(operation)
                 .chain(path.iter().copied())
@@ -83,7 +88,7 @@ impl App {
                 .join("/")
                 .into(),
             key,
-            body: serde_json::to_vec(body).expect("a request body can be written again").into(),
+            body: body.into_bytes().into(),
         });
         let request = Request { command, expected_revision: conditions.expected_revision, repeat };
         let work = Work::Command(Box::new(request), seal.clone());

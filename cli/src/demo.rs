@@ -80,12 +80,12 @@ impl Sample {
         for project in ["web", "billing"] {
             self.post(admin, "/v1/organizations/acme/projects", json!({"name": project})).await?;
         }
-        let owner = self.mint(admin, "platform-team", json!({"organization": "acme"}), &["owner"]).await?;
-        let gateway =
-            self.mint(&owner, "api-gateway", json!({"organization": "acme"}), &["verifier"]).await?;
+        let acme = json!({"organization": "acme"});
+        let owner = self.mint(admin, "platform-team", acme.clone(), &["owner"], "180d").await?;
+        let gateway = self.mint(&owner, "api-gateway", acme, &["verifier"], "90d").await?;
         let scope = json!({"organization": "acme", "project": "web"});
-        let ci = self.mint(&owner, "ci", scope.clone(), &["project-writer"]).await?;
-        let old = self.mint(&owner, "ci-before", scope, &["project-writer"]).await?;
+        let ci = self.mint(&owner, "ci", scope.clone(), &["project-writer"], "90d").await?;
+        let old = self.mint(&owner, "ci-before", scope, &["project-writer"], "90d").await?;
         let job = self
             .post(
                 &ci,
@@ -113,8 +113,15 @@ impl Sample {
         Ok(true)
     }
 
-    async fn mint(&self, caller: &str, name: &str, scope: Value, grants: &[&str]) -> Result<String> {
-        let body = json!({"name": name, "scope": scope, "grants": grants, "expires_in": "90d"});
+    async fn mint(
+        &self,
+        caller: &str,
+        name: &str,
+        scope: Value,
+        grants: &[&str],
+        expires_in: &str,
+    ) -> Result<String> {
+        let body = json!({"name": name, "scope": scope, "grants": grants, "expires_in": expires_in});
         let minted = self.post(caller, "/v1/tokens", body).await?;
         minted["secret"].as_str().map(str::to_owned).context("a minted token has a secret")
     }

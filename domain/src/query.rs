@@ -146,13 +146,14 @@ pub fn projects(
 /// Tokens with a secret of this hash or a prefix, that the caller may read.
 pub fn identify(state: &State, caller: &Caller, sought: &Sought) -> Vec<Arc<Token>> {
     let mut visible = Visible::new(state, caller);
+    let slots = Slots::of(state, caller, None);
     match sought {
         Sought::Secret(hash) => {
             let found = state.tokens().by_secret(hash).map(|(token, _)| token);
             found.into_iter().filter(|token| visible.is(token)).cloned().collect()
         }
-        Sought::Prefix(prefix) => slots(state, caller, None)
-            .filter_map(|slot| state.tokens().at(slot))
+        Sought::Prefix(prefix) => (0..slots.len())
+            .filter_map(|index| state.tokens().at(slots.at(index)?))
             .filter(|token| token.prefix.as_str().starts_with(prefix.as_str()) && visible.is(token))
             .take(100)
             .cloned()
@@ -219,57 +220,76 @@ pub struct Position {
     pub slot: u32,
 }
 
-/// One page of tokens, and where it ended if there are more.
-pub fn tokens(
-    state: &State,
-    caller: &Caller,
-    at: Timestamp,
-    filter: &Filter,
+/// A page of tokens in the making. A list may have to look at every token of an organization, so it is made step by
+/// step: between two steps, whoever waits for the state has its turn.
+pub struct Listing<'a> {
+    filter: &'a Filter,
     order: Order,
-    after: Option<&Position>,
+    after: Option<&'a Position>,
     limit: usize,
-) -> Result<(Vec<Arc<Token>>, Option<Position>), Rejection> {
-    let scope = filter.scope.as_ref().map(|scope| scope.find(state, caller)).transpose()?;
-    let mut visible = Visible::new(state, caller);
-    let mut fits = |token: &Arc<Token>| {
-        scope.is_none_or(|scope| scope.contains(token.scope))
-            && matches(state, filter, token, at)
-            && visible.is(token)
-    };
-    let found = slots(state, caller, scope);
-    let mut page: Vec<(Position, &Arc<Token>)> = match order.key {
-        // Slots are in the order of minting, so a page of it needs no look at the rest.
-        SortKey::Created => {
-            let past = |slot: &u32| after.is_none_or(|after| order.follows(slot.cmp(&after.slot)));
-            let tokens = |slot: u32| {
-                let token = state.tokens().at(slot)?;
-                fits(token).then(|| (Position { value: String::new(), slot }, token))
-            };
-            if order.descending {
-                found.rev().filter(past).filter_map(tokens).take(limit + 1).collect()
-            } else {
-                found.filter(past).filter_map(tokens).take(limit + 1).collect()
+    /// Where the next step begins, in the order of minting or backwards; none before the first.
+    next: Option<usize>,
+    found: Vec<(Position, Arc<Token>)>,
+}
+
+/// Tokens that one step of a list looks at.
+const STEP: usize = 4_096;
+
+impl<'a> Listing<'a> {
+    /// Begins a page of at most `limit` tokens.
+    pub fn new(filter: &'a Filter, order: Order, after: Option<&'a Position>, limit: usize) -> Self {
+        Self { filter, order, after, limit, next: None, found: Vec::new() }
+    }
+
+    /// Looks at some more tokens; says whether there are any left to look at.
+    pub fn step(&mut self, state: &State, caller: &Caller, at: Timestamp) -> Result<bool, Rejection> {
+        let scope = self.filter.scope.as_ref().map(|scope| scope.find(state, caller)).transpose()?;
+        let slots = Slots::of(state, caller, scope);
+        // Slots are in the order of minting, so a list in that order is whole once its page is full.
+        let by_minting = self.order.key == SortKey::Created;
+        let backwards = by_minting && self.order.descending;
+        let begin = self.next.unwrap_or_else(|| match self.after.filter(|_| by_minting) {
+            Some(after) => slots.first_from(after.slot),
+            None if backwards => slots.len(),
+            None => 0,
+        });
+        let range = if backwards {
+            begin.saturating_sub(STEP)..begin
+        } else {
+            begin.min(slots.len())..(begin + STEP).min(slots.len())
+        };
+        let mut visible = Visible::new(state, caller);
+        let mut look = |index: usize| {
+            let slot = slots.at(index)?;
+            let token = state.tokens().at(slot)?;
+            let fits = scope.is_none_or(|scope| scope.contains(token.scope))
+                && matches(state, self.filter, token, at)
+                && visible.is(token);
+            if !fits {
+                return None;
             }
+            let position = Position { value: sort_value(state, token, self.order.key), slot };
+            let follows = self.after.is_none_or(|after| self.order.follows(compare(&position, after)));
+            follows.then(|| (position, Arc::clone(token)))
+        };
+        if backwards {
+            self.found.extend(range.clone().rev().filter_map(&mut look));
+        } else {
+            self.found.extend(range.clone().filter_map(&mut look));
         }
-        SortKey::Name | SortKey::Expires => {
-            let mut all: Vec<(Position, &Arc<Token>)> = found
-                .filter_map(|slot| {
-                    let token = state.tokens().at(slot)?;
-                    fits(token)
-                        .then(|| (Position { value: sort_value(state, token, order.key), slot }, token))
-                })
-                .filter(|(position, _)| after.is_none_or(|after| order.follows(compare(position, after))))
-                .collect();
-            all.sort_unstable_by(|(a, _), (b, _)| order.direct(compare(a, b)));
-            all.truncate(limit + 1);
-            all
-        }
-    };
-    let next = (page.len() > limit).then(|| {
-        page.truncate(limit);
-        page.last().map(|(position, _)| position.clone())
-    });
-    Ok((page.into_iter().map(|(_, token)| Arc::clone(token)).collect(), next.flatten()))
+        self.next = Some(if backwards { range.start } else { range.end });
+        let is_left = if backwards { range.start > 0 } else { range.end < slots.len() };
+        Ok(is_left && !(by_minting && self.found.len() > self.limit))
+    }
+
+    /// The page, and where it ended if there are more.
+    pub fn finish(mut self) -> (Vec<Arc<Token>>, Option<Position>) {
+        self.found.sort_unstable_by(|(a, _), (b, _)| self.order.direct(compare(a, b)));
+        let has_more = self.found.len() > self.limit;
+        self.found.truncate(self.limit);
+        let next = self.found.last().filter(|_| has_more).map(|(position, _)| position.clone());
+        (self.found.into_iter().map(|(_, token)| token).collect(), next)
+    }
 }
 
 impl Order {
@@ -309,16 +329,40 @@ fn matches(state: &State, filter: &Filter, token: &Arc<Token>, at: Timestamp) ->
 }
 
 /// The slots in which a caller's tokens can be: those of one organization, or all.
-fn slots<'a>(
-    state: &'a State,
-    caller: &Caller,
-    scope: Option<Scope>,
-) -> Box<dyn DoubleEndedIterator<Item = u32> + 'a> {
-    let own = caller.token().map_or(Scope::Instance, |token| token.scope);
-    let all = || u32::try_from(state.tokens().len()).expect("slots are numbered by u32");
-    match scope.and_then(Scope::organization).or(own.organization()) {
-        Some(organization) => Box::new(state.tokens().of(Some(organization)).iter().copied()),
-        None => Box::new(0..all()),
+enum Slots<'a> {
+    Of(&'a [u32]),
+    All(usize),
+}
+
+impl<'a> Slots<'a> {
+    fn of(state: &'a State, caller: &Caller, scope: Option<Scope>) -> Self {
+        let own = caller.token().map_or(Scope::Instance, |token| token.scope);
+        match scope.and_then(Scope::organization).or(own.organization()) {
+            Some(organization) => Self::Of(state.tokens().of(Some(organization))),
+            None => Self::All(state.tokens().len()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Of(slots) => slots.len(),
+            Self::All(len) => *len,
+        }
+    }
+
+    /// The index of the first slot that is not before `slot`.
+    fn first_from(&self, slot: u32) -> usize {
+        match self {
+            Self::Of(slots) => slots.partition_point(|other| *other < slot),
+            Self::All(len) => (slot as usize).min(*len),
+        }
+    }
+
+    fn at(&self, index: usize) -> Option<u32> {
+        match self {
+            Self::Of(slots) => slots.get(index).copied(),
+            Self::All(_) => u32::try_from(index).ok(),
+        }
     }
 }
 
@@ -351,8 +395,21 @@ mod tests {
 
     const BY_AGE: Order = Order { key: SortKey::Created, descending: false };
 
+    fn page_of(
+        world: &World,
+        caller: &Caller,
+        filter: &Filter,
+        order: Order,
+        after: Option<&Position>,
+        limit: usize,
+    ) -> (Vec<Arc<Token>>, Option<Position>) {
+        let mut listing = Listing::new(filter, order, after, limit);
+        while listing.step(&world.state, caller, world.at).unwrap() {}
+        listing.finish()
+    }
+
     fn list(world: &World, caller: &Caller, filter: &Filter, order: Order) -> Vec<TokenId> {
-        let (page, next) = tokens(&world.state, caller, world.at, filter, order, None, 1_000).unwrap();
+        let (page, next) = page_of(world, caller, filter, order, None, 1_000);
         assert_eq!(next, None);
         page.iter().map(|token| token.id).collect()
     }
@@ -506,8 +563,7 @@ mod tests {
                 let (mut paged, mut after) = (Vec::new(), None);
                 loop {
                     let filter = Filter::default();
-                    let (page, next) =
-                        tokens(&world.state, &admin(), world.at, &filter, order, after.as_ref(), 2).unwrap();
+                    let (page, next) = page_of(&world, &admin(), &filter, order, after.as_ref(), 2);
                     paged.extend(page.iter().map(|token| token.id));
                     after = next;
                     if after.is_none() {

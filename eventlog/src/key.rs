@@ -19,18 +19,18 @@ impl LogKey {
     pub fn load_or_create(path: &Path, random: &Random) -> Result<LogKey, Error> {
         match fs::metadata(path) {
             Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-                Err(failed(path, "others than its owner can read it; make it 0600"))
+                Err(failed(path, &"others than its owner can read it; make it 0600"))
             }
             Ok(_) => LogKey::load(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => LogKey::create(path, random),
-            Err(error) => Err(failed(path, error)),
+            Err(error) => Err(failed(path, &error)),
         }
     }
 
     fn load(path: &Path) -> Result<LogKey, Error> {
-        let text = fs::read_to_string(path).map_err(|error| failed(path, error))?;
+        let text = fs::read_to_string(path).map_err(|error| failed(path, &error))?;
         let seed = STANDARD.decode(text.trim()).ok().and_then(|seed| <[u8; 32]>::try_from(seed).ok());
-        let seed = seed.ok_or_else(|| failed(path, "it does not hold the base64 of a 32-byte seed"))?;
+        let seed = seed.ok_or_else(|| failed(path, &"it does not hold the base64 of a 32-byte seed"))?;
         Ok(LogKey(SigningKey::from_bytes(&seed)))
     }
 
@@ -47,7 +47,7 @@ impl LogKey {
             fs::rename(&partial, path)?;
             path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
         };
-        write().map_err(|error| failed(path, error))?;
+        write().map_err(|error| failed(path, &error))?;
         Ok(key)
     }
 
@@ -57,7 +57,7 @@ impl LogKey {
     }
 }
 
-fn failed(path: &Path, reason: impl ToString) -> Error {
+fn failed(path: &Path, reason: &impl ToString) -> Error {
     Error::File { path: path.to_owned(), reason: reason.to_string() }
 }
 

@@ -4,6 +4,7 @@
 //! - [`Scribe`] takes what is asked, decides it in order, appends what that comes to in group commits, and only then
 //!   answers.
 //! - [`Recorder`] appends the uses of bounded answers, which have been answered already.
+//! - [`usage`] follows the log into a table that says when each token was last used.
 //! - [`Node`] puts them together over one log, from the start to the drain.
 //!
 //! Invariant: the state in [`Live`] changes only by lines that are on the log, in their order.
@@ -16,6 +17,7 @@ mod people;
 mod recorder;
 mod scribe;
 mod seal;
+pub mod usage;
 mod work;
 
 pub use catch_up::Fatal;

@@ -40,6 +40,8 @@ pub struct Stats {
     pub unrecorded: AtomicU64,
     /// Bounded uses that were given up at a stop.
     pub lost: AtomicU64,
+    /// The size of the log that the usage view stands for.
+    pub usage_position: AtomicU64,
 }
 
 impl Live {

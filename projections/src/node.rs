@@ -5,6 +5,7 @@ use crate::live::Live;
 use crate::recorder::{Recorder, RecorderDesk};
 use crate::scribe::{Desk, Scribe};
 use crate::seal;
+use crate::usage;
 use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
 use domain::decide::{Command, Request, Resume, Start};
 use domain::event::{Answers, InstancePolicy, LogPlace};
@@ -71,6 +72,7 @@ impl Node {
         starting: impl FnOnce() -> Result<Starting, Fatal>,
     ) -> Result<Self, Fatal> {
         log.migrate().await?;
+        usage::migrate(&log).await?;
         let lost = check_mark(&log, &options).await?;
         let mut writer = log.writer().await?;
         let head = writer.head().await?;
@@ -102,6 +104,7 @@ impl Node {
             supervise("scribe", desk.run(stop.clone()), Arc::clone(&failing)),
             supervise("recorder", recorder_desk.run(stop.clone()), failing),
             tokio::spawn(sweep(log.clone(), stop.clone())),
+            tokio::spawn(usage::follow(log.clone(), Arc::clone(&live), stop.clone())),
         ];
         let random = options.random;
         let node = Self { log, live, scribe, recorder, random, marks, stop, failed, tasks };

@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How many questions and commands one commit takes at most.
 const BATCH: usize = 4_096;
+/// How often requests that are too old to be repeated are forgotten.
+const FORGET: Duration = Duration::from_mins(10);
 /// How long the scribe pauses between two attempts to find out what became of a commit.
 const RESOLVE_PAUSE: Duration = Duration::from_millis(200);
 
@@ -82,6 +84,10 @@ pub(crate) struct Desk {
     people: People,
     queue: mpsc::Receiver<Item>,
     waiting: Arc<AtomicUsize>,
+    /// The last commit failed because the database was away: said once, not for every batch.
+    is_away: bool,
+    /// When the memory of repeated requests was last cleared of old ones.
+    forgot: Timestamp,
 }
 
 /// How one commit ended.
@@ -92,13 +98,6 @@ enum Written {
     Away(Error),
     /// It may have happened.
     Unknown(Draft, Condition, Decided),
-}
-
-/// One attempt at a commit.
-enum Attempt {
-    Written(Written),
-    /// Somebody else's lifecycle event came first.
-    LostRace,
 }
 
 impl Desk {
@@ -115,7 +114,22 @@ impl Desk {
         let scribe =
             Scribe { queue: sender, waiting: Arc::clone(&waiting), capacity, live: Arc::clone(&live) };
         let people = People::default();
-        (Self { live, writer, cursor, random, waker, wakes, people, queue, waiting }, scribe)
+        (
+            Self {
+                live,
+                writer,
+                cursor,
+                random,
+                waker,
+                wakes,
+                people,
+                queue,
+                waiting,
+                is_away: false,
+                forgot: Timestamp::MIN,
+            },
+            scribe,
+        )
     }
 
     /// Works until it is told to stop and the queue is empty, or until the log is not what it has to be.
@@ -126,7 +140,10 @@ impl Desk {
                 biased;
                 taken = self.queue.recv_many(&mut items, BATCH) => if taken == 0 { break },
                 () = self.wakes.next() => match self.look().await {
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        self.forget();
+                        continue;
+                    }
                     Err(fatal) => return self.give_up(fatal),
                 },
                 () = stop.cancelled(), if !self.queue.is_closed() => {
@@ -135,7 +152,8 @@ impl Desk {
                     continue;
                 }
             }
-            if let Err(fatal) = self.serve(&mut items).await {
+            self.forget();
+            if let Err(fatal) = self.serve(&mut items, &stop).await {
                 return self.give_up(fatal);
             }
         }
@@ -154,6 +172,14 @@ impl Desk {
         }
     }
 
+    fn forget(&mut self) {
+        let last = self.live.read(State::last_at);
+        if last.since(self.forgot) >= FORGET {
+            self.forgot = last;
+            self.live.write(|state| state.forget_replies(last));
+        }
+    }
+
     fn give_up(mut self, fatal: Fatal) -> Result<(), Fatal> {
         self.queue.close();
         self.turn_away(|| Failure::Stopping);
@@ -161,20 +187,23 @@ impl Desk {
     }
 
     /// Takes what waits through as many commits as it needs.
-    async fn serve(&mut self, items: &mut Vec<Item>) -> Result<(), Fatal> {
+    async fn serve(&mut self, items: &mut Vec<Item>, stop: &CancellationToken) -> Result<(), Fatal> {
         while !items.is_empty() {
             let batch: Vec<Item> = items.drain(..batch_length(items)).collect();
-            self.commit(batch).await?;
+            self.commit(batch, stop).await?;
         }
         Ok(())
     }
 
-    async fn commit(&mut self, items: Vec<Item>) -> Result<(), Fatal> {
+    async fn commit(&mut self, items: Vec<Item>, stop: &CancellationToken) -> Result<(), Fatal> {
         let weight: usize = items.iter().map(|item| item.weight).sum();
         let written = self.write(&items).await;
         self.waiting.fetch_sub(weight, Relaxed);
         match written {
             Ok(Written::Done(decided, held, place)) => {
+                if std::mem::take(&mut self.is_away) {
+                    tracing::info!("the database is back");
+                }
                 let position = self.live.position();
                 for (item, held) in items.into_iter().zip(held) {
                     // Nobody waits any more when the client has gone; the record stands all the same.
@@ -184,7 +213,9 @@ impl Desk {
             }
             Ok(Written::Away(error)) => {
                 self.live.stats.failures.fetch_add(1, Relaxed);
-                tracing::warn!(%error, "the database is away: calls are answered 503");
+                if !std::mem::replace(&mut self.is_away, true) {
+                    tracing::warn!(%error, "the database is away: calls are answered 503");
+                }
                 answer_all(items, || Failure::Unavailable);
                 self.turn_away(|| Failure::Unavailable);
                 Ok(())
@@ -193,7 +224,7 @@ impl Desk {
                 self.live.stats.failures.fetch_add(1, Relaxed);
                 tracing::warn!(commit = %draft.id, "the database was lost half-way through a commit");
                 answer_all(items, || Failure::OutcomeUnknown);
-                self.find_out(&draft, condition, &decided).await
+                self.find_out(&draft, condition, &decided, stop).await
             }
             Err(fatal) => {
                 answer_all(items, || Failure::Stopping);
@@ -205,42 +236,38 @@ impl Desk {
     /// Decides and appends until it is done, nothing can be done, or it is not known.
     async fn write(&mut self, items: &[Item]) -> Result<Written, Fatal> {
         for _ in 0..2 {
-            match self.attempt(items).await? {
-                Attempt::Written(written) => return Ok(written),
-                Attempt::LostRace => {
-                    self.live.stats.races.fetch_add(1, Relaxed);
-                    match self.cursor.catch_up(&self.live, &mut self.writer).await {
-                        Ok(_) => {}
-                        Err(Fatal::Log(error @ Error::Unavailable { .. })) => {
-                            return Ok(Written::Away(error));
-                        }
-                        Err(fatal) => return Err(fatal),
-                    }
-                }
+            if let Some(written) = self.attempt(items).await? {
+                return Ok(written);
+            }
+            self.live.stats.races.fetch_add(1, Relaxed);
+            match self.cursor.catch_up(&self.live, &mut self.writer).await {
+                Ok(_) => {}
+                Err(Fatal::Log(error @ Error::Unavailable { .. })) => return Ok(Written::Away(error)),
+                Err(fatal) => return Err(fatal),
             }
         }
         loop {
             self.live.stats.locks.fetch_add(1, Relaxed);
-            match self.attempt_locked(items).await? {
-                Attempt::Written(written) => return Ok(written),
-                Attempt::LostRace => {}
+            if let Some(written) = self.attempt_locked(items).await? {
+                return Ok(written);
             }
         }
     }
 
-    async fn attempt(&mut self, items: &[Item]) -> Result<Attempt, Fatal> {
+    /// One attempt at a commit; none when somebody else's lifecycle event came first.
+    async fn attempt(&mut self, items: &[Item]) -> Result<Option<Written>, Fatal> {
         let since = self.live.clock().monotonic();
         let (decided, held) = self.decide(items)?;
         let Some(draft) = decided.draft.clone() else {
             // Nothing to record, but "there is no such token" has to be true of the log as it is now.
             return Ok(match self.writer.head().await {
                 Err(error) if is_fatal(&error) => return Err(error.into()),
-                Err(error) => Attempt::Written(Written::Away(error)),
-                Ok(head) if head.last_lifecycle != self.cursor.last_lifecycle => Attempt::LostRace,
+                Err(error) => Some(Written::Away(error)),
+                Ok(head) if head.last_lifecycle != self.cursor.last_lifecycle => None,
                 Ok(head) => {
                     self.live.reached(head.size, since);
                     let place = Place { first: head.size, version: head.version, time: head.time };
-                    Attempt::Written(Written::Done(decided, held, place))
+                    Some(Written::Done(decided, held, place))
                 }
             });
         };
@@ -249,17 +276,17 @@ impl Desk {
         self.settle(appended, draft, condition, decided, held, since)
     }
 
-    async fn attempt_locked(&mut self, items: &[Item]) -> Result<Attempt, Fatal> {
+    async fn attempt_locked(&mut self, items: &[Item]) -> Result<Option<Written>, Fatal> {
         let since = self.live.clock().monotonic();
         let mut locked = match self.writer.lock().await {
             Ok(locked) => locked,
             Err(error) if is_fatal(&error) => return Err(error.into()),
-            Err(error) => return Ok(Attempt::Written(Written::Away(error))),
+            Err(error) => return Ok(Some(Written::Away(error))),
         };
         match self.cursor.catch_up_locked(&self.live, &mut locked).await {
             Ok(()) => {}
             Err(Fatal::Log(error @ Error::Unavailable { .. })) => {
-                return Ok(Attempt::Written(Written::Away(error)));
+                return Ok(Some(Written::Away(error)));
             }
             Err(fatal) => return Err(fatal),
         }
@@ -268,10 +295,10 @@ impl Desk {
         let Some(draft) = decided.draft.clone() else {
             let head = locked.head();
             if let Err(error) = locked.release().await {
-                return Ok(Attempt::Written(Written::Away(error)));
+                return Ok(Some(Written::Away(error)));
             }
             let place = Place { first: head.size, version: head.version, time: head.time };
-            return Ok(Attempt::Written(Written::Done(decided, held, place)));
+            return Ok(Some(Written::Done(decided, held, place)));
         };
         let appended = locked.append(&draft).await;
         self.settle(appended, draft, Condition::Size(size), decided, held, since)
@@ -286,23 +313,21 @@ impl Desk {
         decided: Decided,
         held: Vec<Held>,
         since: Duration,
-    ) -> Result<Attempt, Fatal> {
+    ) -> Result<Option<Written>, Fatal> {
         match appended {
             Ok(Appended::Committed(place)) => {
                 self.enrolled(&draft, &decided, place, since)?;
-                Ok(Attempt::Written(Written::Done(decided, held, place)))
+                Ok(Some(Written::Done(decided, held, place)))
             }
             Ok(Appended::ConditionFailed) => {
                 self.people.dropped();
-                Ok(Attempt::LostRace)
+                Ok(None)
             }
-            Err(Error::OutcomeUnknown { .. }) => {
-                Ok(Attempt::Written(Written::Unknown(draft, condition, decided)))
-            }
+            Err(Error::OutcomeUnknown { .. }) => Ok(Some(Written::Unknown(draft, condition, decided))),
             Err(error) if is_fatal(&error) => Err(error.into()),
             Err(error) => {
                 self.people.dropped();
-                Ok(Attempt::Written(Written::Away(error)))
+                Ok(Some(Written::Away(error)))
             }
         }
     }
@@ -326,12 +351,14 @@ impl Desk {
         Ok(())
     }
 
-    /// Finds out what became of a commit, however long it takes. Nothing else is decided before that.
+    /// Finds out what became of a commit, however long it takes, or until the node stops. Nothing else is decided
+    /// before that.
     async fn find_out(
         &mut self,
         draft: &Draft,
         condition: Condition,
         decided: &Decided,
+        stop: &CancellationToken,
     ) -> Result<(), Fatal> {
         loop {
             self.turn_away(|| Failure::Unavailable);
@@ -347,6 +374,10 @@ impl Desk {
                     return Ok(());
                 }
                 Err(error) if is_fatal(&error) => return Err(error.into()),
+                Err(error) if stop.is_cancelled() => {
+                    tracing::error!(commit = %draft.id, %error, "stopping without knowing what became of a commit");
+                    return Ok(());
+                }
                 Err(_) => tokio::time::sleep(RESOLVE_PAUSE).await,
             }
         }

@@ -78,6 +78,8 @@ impl Activity {
 
     pub(super) fn request_ended(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
+        // What came since the head was the request's body.
+        self.heard.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn heard(&self) {
@@ -205,5 +207,69 @@ pub(super) struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.connections.table().watched.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ticks of a second until each order, for a connection to which `happens` has happened.
+    fn orders(happens: impl FnOnce(&Activity)) -> Vec<(u32, Order)> {
+        let connections = Arc::new(Connections::default());
+        let seat = connections.enter();
+        happens(&seat.activity);
+        let limits = Limits::default();
+        let mut orders = Vec::new();
+        for second in 1..=200 {
+            connections.sweep(Duration::from_secs(1), &limits);
+            let order = seat.activity.order();
+            if orders.last().map_or(Order::Serve, |(_, last)| *last) != order {
+                orders.push((second, order));
+            }
+        }
+        orders
+    }
+
+    #[test]
+    fn each_kind_of_waiting_has_its_limit() {
+        let silent = orders(|_| {});
+        assert_eq!(silent, [(10, Order::Drop)]);
+        // One sweep passes in noticing the request itself.
+        let idle = orders(|activity| {
+            activity.request_began(false);
+            activity.heard();
+            activity.request_ended();
+        });
+        assert_eq!(idle, [(76, Order::Finish), (151, Order::Drop)]);
+        let half_a_head = orders(|activity| {
+            activity.request_began(false);
+            activity.request_ended();
+            activity.heard();
+        });
+        assert_eq!(half_a_head, [(11, Order::Drop)]);
+        let pinging = orders(|activity| {
+            activity.request_began(true);
+            activity.request_ended();
+            activity.heard();
+        });
+        assert_eq!(pinging, [(76, Order::Finish), (151, Order::Drop)]);
+        let working = orders(|activity| activity.request_began(false));
+        assert_eq!(working, []);
+        let unread = orders(|activity| {
+            activity.request_began(false);
+            activity.wrote(&Poll::Pending);
+        });
+        assert_eq!(unread, [(30, Order::Drop)]);
+    }
+
+    #[test]
+    fn a_seat_leaves_the_table() {
+        let connections = Arc::new(Connections::default());
+        let seat = connections.enter();
+        assert_eq!(connections.tell_all(Order::Finish), 1);
+        assert_eq!(seat.activity.order(), Order::Finish);
+        drop(seat);
+        assert_eq!(connections.tell_all(Order::Drop), 0);
     }
 }

@@ -3,7 +3,7 @@
 //! Chosen: Swagger UI through `utoipa-swagger-ui` with its `vendored` feature. It is a well-kept library that
 //! reads OpenAPI 3.1, its script is inside the crate (nothing is downloaded when building or when serving), and
 //! it lets people try a call. `utoipa-scalar` loads its script from a content delivery network; a page rendered
-//! here would be a few hundred lines to keep and could not try anything. What it costs is about 3 MB in the
+//! here would be a few hundred lines to keep and could not try anything. What it costs is about 4 MB in the
 //! binary and a policy that lets its script set inline styles; scripts stay limited to its own files.
 
 use axum::Router;
@@ -19,6 +19,9 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::error_pages;
 
+/// Takes the place of the library's own few rules for the page around its interface.
+const STYLE: &str = include_str!("docs.css");
+
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -33,7 +36,9 @@ pub fn routes(document: &Value) -> Router {
         .display_request_duration(true)
         .filter(true)
         .validator_url("none");
-    let page = Router::from(SwaggerUi::new("/docs").config(config)).layer(from_fn(harden));
+    let page = Router::from(SwaggerUi::new("/docs").config(config))
+        .route("/docs/index.css", get(|| async { ([(CONTENT_TYPE, "text/css")], STYLE) }))
+        .layer(from_fn(harden));
     page.merge(error_pages::routes()).route(
         "/openapi.json",
         get(move || {

@@ -157,18 +157,27 @@ fn masked(text: Cow<'static, str>) -> Cow<'static, str> {
     }
 }
 
-#[derive(Serialize)]
+/// Problem details (RFC 9457), as they stand on the wire; [`crate::wire`] describes them to OpenAPI.
+#[derive(Debug, Serialize)]
 struct Body<'a> {
+    /// The problem's documentation page, as a relative reference.
     r#type: String,
-    title: &'static str,
+    /// A short summary, the same for every problem of this code.
+    title: &'a str,
+    /// The HTTP status.
     status: u16,
-    code: &'static str,
+    /// Stable, for programs.
+    code: &'a str,
+    /// What was wrong this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    /// The fields at fault.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    /// The permissions that are missing.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     missing: &'a [String],
+    /// The request's id, as in `X-Request-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }

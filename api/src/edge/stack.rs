@@ -41,6 +41,9 @@ pub const BODY_LIMIT: usize = 256 * 1024;
 /// A monotonic clock: the time since some fixed moment.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
+/// Puts onto an answer's headers what every answer has to say.
+pub type Stamp = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
+
 /// What every request passes on its way to its handler and back.
 #[derive(Clone)]
 pub struct Stack(Arc<Settings>);
@@ -51,6 +54,7 @@ struct Settings {
     proxies: TrustedProxies,
     timeout: Duration,
     metrics: Option<Arc<Metrics>>,
+    stamp: Option<Stamp>,
 }
 
 impl fmt::Debug for Stack {
@@ -69,7 +73,16 @@ impl Stack {
         timeout: Duration,
         metrics: Option<Arc<Metrics>>,
     ) -> Self {
-        Self(Arc::new(Settings { ids, clock, proxies, timeout, metrics }))
+        Self(Arc::new(Settings { ids, clock, proxies, timeout, metrics, stamp: None }))
+    }
+
+    /// Lets every answer be stamped, errors as well. To be called before the stack is shared.
+    #[must_use]
+    pub fn stamped(mut self, stamp: Stamp) -> Self {
+        if let Some(settings) = Arc::get_mut(&mut self.0) {
+            settings.stamp = Some(stamp);
+        }
+        self
     }
 
     /// Puts the stack around a router with all its routes: those that are added to the result do not pass it.
@@ -212,6 +225,9 @@ impl Seen {
         headers.insert(REQUEST_ID, id.header());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        if let Some(stamp) = &self.settings.stamp {
+            stamp(headers);
+        }
         let status = response.status();
         let route = self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
         let took = (self.settings.clock)().saturating_sub(self.began);

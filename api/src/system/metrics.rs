@@ -46,6 +46,11 @@ impl Collector for NodeCollector {
                 stats.unrecorded.load(Relaxed),
             ),
             ("log_position", "The size of the log that the live state stands for", self.0.position()),
+            (
+                "usage_position",
+                "The size of the log that the usage view stands for",
+                stats.usage_position.load(Relaxed),
+            ),
             ("log_version", "Lifecycle events that are folded", version),
             ("tokens", "Tokens in the live index, ended ones included", tokens),
         ];

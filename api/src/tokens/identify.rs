@@ -35,8 +35,9 @@ pub(crate) async fn identify(
     let at = app.now();
     let look = |state: &_, caller: &_| {
         let found = query::identify(state, caller, &sought);
-        Ok(found.iter().map(|token| super::view(state, token, at)).collect())
+        Ok(found.iter().map(|token| super::view(state, token, at)).collect::<Vec<_>>())
     };
-    let (items, position) = app.read(session, "tokens.identify", Read::Identify, None, look).await?;
+    let (mut items, position) = app.read(session, "tokens.identify", Read::Identify, None, look).await?;
+    super::add_last_used(&app, &mut items).await;
     Ok(Answer::ok(Page { items, next_cursor: None }, position))
 }

@@ -3,14 +3,14 @@ use crate::app::App;
 use crate::auth::Session;
 use crate::edge::Problem;
 use crate::edge::extract::Query;
-use crate::error::invalid;
+use crate::error::{invalid, problem};
 use crate::page::{self, Page};
 use crate::respond::Answer;
 use crate::wire;
 use axum::extract::State;
 use domain::decide::ScopeText;
 use domain::name::Name;
-use domain::query::{self, Filter, Order, Position, Read, SortKey};
+use domain::query::{Filter, Listing, Order, Position, Read, SortKey};
 use domain::role::Level;
 use domain::state::Status;
 use serde::{Deserialize, Serialize};
@@ -78,14 +78,22 @@ pub(crate) async fn list(
     }
     let after = after.map(|after| Position { value: after.value, slot: after.slot });
     let at = app.now();
-    let look = |state: &_, caller: &_| {
-        let (found, next) = query::tokens(state, caller, at, &filter, order, after.as_ref(), limit)?;
-        let items = found.iter().map(|token| super::view(state, token, at)).collect();
-        let cursor = |next: Position| Cursor { sort: sort.to_owned(), value: next.value, slot: next.slot };
-        Ok(Page { items, next_cursor: next.map(|next| page::encode(&cursor(next))) })
-    };
     let read = Read::Tokens(filter.scope.clone());
-    let (page, position) = app.read(session, "tokens.list", read, query.at_least, look).await?;
+    let caller = app.readable(&session, "tokens.list", read, query.at_least).await?;
+    let live = app.node().live();
+    let position = live.position();
+    let mut listing = Listing::new(&filter, order, after.as_ref(), limit);
+    while live
+        .read(|state| listing.step(state, &caller, at))
+        .map_err(|rejection| problem(&rejection.into()))?
+    {
+        tokio::task::yield_now().await;
+    }
+    let (found, next) = listing.finish();
+    let items = live.read(|state| found.iter().map(|token| super::view(state, token, at)).collect());
+    let cursor = |next: Position| Cursor { sort: sort.to_owned(), value: next.value, slot: next.slot };
+    let mut page = Page { items, next_cursor: next.map(|next| page::encode(&cursor(next))) };
+    super::add_last_used(&app, &mut page.items).await;
     Ok(Answer::ok(page, position))
 }
 

@@ -12,6 +12,7 @@ use domain::verify::{Code, Verdict};
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
+use std::fmt::Write as _;
 use utoipa::IntoParams;
 
 const CALLER: HeaderName = HeaderName::from_static("chancery-caller");
@@ -53,7 +54,7 @@ pub(crate) async fn authorize(
     headers: HeaderMap,
     Query(query): Query<AuthorizeQuery>,
 ) -> Result<Response, Problem> {
-    let session = Session::of(&app, bearer(&headers, &CALLER)?, context.clone());
+    let session = Session::of(&app, bearer(&headers, &CALLER)?, &context);
     let address = headers.get(FORWARDED_FOR).map(|value| value.to_str().unwrap_or_default().to_owned());
     let question = wire::Verify {
         token: bearer(&headers, &AUTHORIZATION)?.to_owned(),
@@ -66,7 +67,7 @@ pub(crate) async fn authorize(
             agent: context.agent(),
         }),
     };
-    let inquiry = super::read(question)?;
+    let inquiry = super::read(&app, question)?;
     let (verdicts, position) = super::answer(&app, session.call("authorize"), vec![inquiry]).await?;
     let (verdict, _) = verdicts.into_iter().next().expect("each question has an answer");
     match verdict.code {
@@ -114,7 +115,7 @@ fn percent_encode(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         match byte {
             b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+            _ => write!(encoded, "%{byte:02X}").expect("a string takes everything"),
         }
         encoded
     })

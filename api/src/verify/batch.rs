@@ -26,7 +26,8 @@ pub(crate) async fn batch(
     if !(1..=page::MOST).contains(&count) {
         return Err(invalid("items", &count.to_string(), "a list of 1 to 1000 questions"));
     }
-    let inquiries = body.items.into_iter().map(super::read).collect::<Result<Vec<_>, _>>()?;
+    let inquiries =
+        body.items.into_iter().map(|item| super::read(&app, item)).collect::<Result<Vec<_>, _>>()?;
     let (verdicts, position) = super::answer(&app, session.call("verify.batch"), inquiries).await?;
     let items = app
         .node()

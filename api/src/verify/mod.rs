@@ -29,7 +29,7 @@ const AGENT: usize = 256;
 const NAME: usize = 128;
 
 /// Checks one question's values; whether they name anything is the state's to say.
-fn read(question: wire::Verify) -> Result<Inquiry, Problem> {
+fn read(app: &App, question: wire::Verify) -> Result<Inquiry, Problem> {
     let permission = match question.permission.as_deref() {
         None => None,
         Some(text) => {
@@ -37,27 +37,30 @@ fn read(question: wire::Verify) -> Result<Inquiry, Problem> {
             question.permission.map(String::into_boxed_str)
         }
     };
-    let resource =
-        question.resource.as_deref().map(|text| text::clean("resource", text, RESOURCE)).transpose();
-    let client = question.client.map(read_client).transpose()?.unwrap_or_default();
+    let client = question.client.map(|client| read_client(app, client)).transpose()?.unwrap_or_default();
     Ok(Inquiry {
         hash: SecretHash::of(&question.token),
         malformed: secret::shape(&question.token) == Shape::Malformed,
         permission,
-        organization: read_name("organization", question.organization)?,
-        project: read_name("project", question.project)?,
-        resource: resource.map_err(|rejection| problem(&rejection.into()))?,
+        organization: read_text(app, "organization", question.organization, NAME)?,
+        project: read_text(app, "project", question.project, NAME)?,
+        resource: read_text(app, "resource", question.resource, RESOURCE)?,
         client,
     })
 }
 
-/// What names nothing goes into the record as it was asked, so it has to be fit for one.
-fn read_name(field: &'static str, text: Option<String>) -> Result<Option<Box<str>>, Problem> {
+/// What goes into the record as it was asked has to be fit for one; a name that names nothing does as well.
+fn read_text(
+    app: &App,
+    field: &'static str,
+    text: Option<String>,
+    max: usize,
+) -> Result<Option<Box<str>>, Problem> {
     let Some(text) = text else { return Ok(None) };
-    text::clean(field, &text, NAME).map(Some).map_err(|rejection| problem(&rejection.into()))
+    text::clean(field, &app.mask(&text), max).map(Some).map_err(|rejection| problem(&rejection.into()))
 }
 
-fn read_client(client: wire::Client) -> Result<Client, Problem> {
+fn read_client(app: &App, client: wire::Client) -> Result<Client, Problem> {
     let address = client
         .address
         .map(|text| text.parse().map_err(|_| invalid("client.address", &text, "an IPv4 or IPv6 address")))
@@ -65,7 +68,7 @@ fn read_client(client: wire::Client) -> Result<Client, Problem> {
     let agent = client.agent.filter(|text| !text.is_empty()).map(|text| {
         let visible: String = text.chars().filter(|c| !text::is_forbidden(*c)).collect();
         let cut = visible.floor_char_boundary(AGENT);
-        text::mask(&visible[..cut]).as_ref().into()
+        app.mask(&visible[..cut]).as_ref().into()
     });
     Ok(Client { address, agent })
 }

@@ -19,7 +19,7 @@ pub(crate) async fn verify(
     session: Session,
     Json(body): Json<wire::Verify>,
 ) -> Result<Answer<wire::Verdict>, Problem> {
-    let inquiry = super::read(body)?;
+    let inquiry = super::read(&app, body)?;
     let (verdicts, position) = super::answer(&app, session.call("verify"), vec![inquiry]).await?;
     let (verdict, line) = verdicts.into_iter().next().expect("each question has an answer");
     let view = app.node().live().read(|state| super::view(state, &verdict, line));

@@ -111,7 +111,8 @@ pub struct Token {
     /// The secret before the last rotation is valid until just before then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap_until: Option<String>,
-    /// When it was last presented, as far as this authority's nodes have recorded.
+    /// When it was last used: answered valid, or a caller itself. About a second behind the log; absent where the token
+    /// is shown as the answer to a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<String>,
     /// How it was revoked.

@@ -4,7 +4,7 @@ use super::admin;
 use super::settings::Settings;
 use anyhow::{Context, Result, anyhow, bail};
 use api::App;
-use api::edge::{self, RequestIds, Stack, Tls, TrustedProxies};
+use api::edge::{self, RequestIds, Tls, TrustedProxies};
 use eventlog::private::{self, PrivatePostgres};
 use eventlog::{Log, LogKey, Random};
 use projections::{Fatal, Node, Options, Starting};
@@ -130,9 +130,10 @@ impl Running {
             }
         }
         let failure = self.app.node().failure();
-        match self.app.into_node() {
-            Some(node) => node.stop().await?,
-            None => tracing::warn!("a request outlived its connection: the node is dropped as it is"),
+        if let Some(node) = self.app.into_node() {
+            node.stop().await?;
+        } else {
+            tracing::warn!("a request outlived its connection: the node is dropped as it is");
         }
         stop_postgres(self.postgres).await?;
         match failure {
@@ -213,9 +214,8 @@ async fn start_node(settings: &Settings, log: Log, random: &Random, accept: Opti
     let starting = || {
         admin::prepare(settings, random).map_err(|error| Fatal::Start(format!("{error:#}")))?;
         let key = LogKey::load_or_create(&settings.log_key_file, random)?;
-        let name: [u8; 6] = random.bytes();
-        let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
-        let origin = settings.origin.clone().unwrap_or_else(|| format!("chancery.invalid/{name}"));
+        let name = u64::from_le_bytes(random.bytes());
+        let origin = settings.origin.clone().unwrap_or_else(|| format!("chancery.invalid/{name:016x}"));
         Ok(Starting { origin, log_key: key.public(), answers: settings.answers })
     };
     match Node::start(log, options, starting).await {
@@ -238,26 +238,20 @@ async fn serve(
     tls: Option<Arc<Tls>>,
     shutdown: &CancellationToken,
 ) -> Result<(App, Vec<JoinHandle<edge::serve::Ended>>)> {
-    let clock = node.live().clock().clone();
     let (app, router, metrics) = api::router(node, admin, settings.metrics_listen.is_none());
-    let proxies = || TrustedProxies::new(settings.trusted_proxies.iter().copied());
-    let now: edge::Clock = Arc::new(move || clock.monotonic());
-    let ids = || RequestIds::new(u32::from_le_bytes(random.bytes()));
-    let stack =
-        Stack::new(ids(), Arc::clone(&now), proxies(), settings.request_timeout, Some(Arc::clone(&metrics)));
+    let stack = |metrics| {
+        let ids = RequestIds::new(u32::from_le_bytes(random.bytes()));
+        let proxies = TrustedProxies::new(settings.trusted_proxies.iter().copied());
+        app.stack(ids, proxies, settings.request_timeout, metrics)
+    };
+    let router = stack(Some(Arc::clone(&metrics))).wrap(router);
     let options = edge::serve::Options { tls, metrics: Some(metrics), ..Default::default() };
-    let mut servers =
-        vec![tokio::spawn(edge::serve(listener, stack.wrap(router), options, shutdown.clone()))];
+    let mut servers = vec![tokio::spawn(edge::serve(listener, router, options, shutdown.clone()))];
     if let Some(address) = settings.metrics_listen {
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-        let stack = Stack::new(ids(), now, proxies(), settings.request_timeout, None);
-        let router = stack.wrap(api::app::metrics_router(app.clone()));
-        servers.push(tokio::spawn(edge::serve(
-            listener,
-            router,
-            edge::serve::Options::default(),
-            shutdown.clone(),
-        )));
+        let router = stack(None).wrap(api::app::metrics_router(app.clone()));
+        let options = edge::serve::Options::default();
+        servers.push(tokio::spawn(edge::serve(listener, router, options, shutdown.clone())));
     }
     Ok((app, servers))
 }

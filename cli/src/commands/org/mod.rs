@@ -1,0 +1,37 @@
+//! Organizations.
+
+mod create;
+mod list;
+mod rename;
+mod show;
+
+use super::Context;
+use crate::failure::{Exit, Failure};
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create an organization
+    #[command(visible_alias = "new")]
+    Create(create::Args),
+    /// List the organizations that you may read
+    #[command(visible_alias = "ls")]
+    List(list::Args),
+    /// Show an organization
+    #[command(visible_alias = "describe")]
+    Show(show::Args),
+    /// Give an organization another name or display name
+    #[command(visible_alias = "update")]
+    Rename(rename::Args),
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
+    context.output.without_secret()?;
+    match command {
+        Command::Create(args) => create::run(context, args).await,
+        Command::List(args) => list::run(context, &args).await,
+        Command::Show(args) => show::run(context, args).await,
+        Command::Rename(args) => rename::run(context, args).await,
+    }?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,291 @@
+//! How the things of the API are shown to people.
+
+use super::table::Tone;
+use super::times::{exact, relative};
+use api::wire::{Organization, Project, Scope, Status, Token};
+use domain::time::Timestamp;
+
+/// Something that can stand in a table.
+pub(crate) trait Row {
+    /// The header of its table.
+    const COLUMNS: &'static [&'static str];
+    fn cells(&self, now: Timestamp) -> Vec<(String, Tone)>;
+    /// All that is known of it, in words.
+    fn details(&self, now: Timestamp) -> Vec<(&'static str, String)>;
+    fn id(&self) -> String;
+    fn secret(&self) -> Option<&str> {
+        None
+    }
+}
+
+fn plain(text: impl Into<String>) -> (String, Tone) {
+    (text.into(), Tone::Plain)
+}
+
+impl Row for Organization {
+    const COLUMNS: &'static [&'static str] = &["ID", "NAME", "DISPLAY NAME", "CREATED"];
+
+    fn cells(&self, now: Timestamp) -> Vec<(String, Tone)> {
+        vec![
+            plain(self.id),
+            plain(&self.name),
+            plain(self.display_name.as_deref().unwrap_or_default()),
+            plain(relative(&self.created_at, now)),
+        ]
+    }
+
+    fn details(&self, now: Timestamp) -> Vec<(&'static str, String)> {
+        vec![
+            ("ID", self.id.to_string()),
+            ("NAME", self.name.clone()),
+            ("DISPLAY NAME", self.display_name.clone().unwrap_or_default()),
+            ("CREATED", exact(&self.created_at, now)),
+            ("REVISION", self.revision.to_string()),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Row for Project {
+    const COLUMNS: &'static [&'static str] = &["ID", "NAME", "ORGANIZATION", "DISPLAY NAME", "CREATED"];
+
+    fn cells(&self, now: Timestamp) -> Vec<(String, Tone)> {
+        vec![
+            plain(self.id),
+            plain(&self.name),
+            plain(&self.organization),
+            plain(self.display_name.as_deref().unwrap_or_default()),
+            plain(relative(&self.created_at, now)),
+        ]
+    }
+
+    fn details(&self, now: Timestamp) -> Vec<(&'static str, String)> {
+        vec![
+            ("ID", self.id.to_string()),
+            ("NAME", self.name.clone()),
+            ("ORGANIZATION", format!("{} ({})", self.organization, self.organization_id)),
+            ("DISPLAY NAME", self.display_name.clone().unwrap_or_default()),
+            ("CREATED", exact(&self.created_at, now)),
+            ("REVISION", self.revision.to_string()),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+/// `instance`, `acme` or `acme/web`.
+pub(crate) fn scope(scope: &Scope) -> String {
+    match (&scope.organization, &scope.project) {
+        (Some(organization), Some(project)) => format!("{organization}/{project}"),
+        (Some(organization), None) => organization.clone(),
+        _ => "instance".to_owned(),
+    }
+}
+
+impl Row for Token {
+    const COLUMNS: &'static [&'static str] =
+        &["ID", "NAME", "SCOPE", "DESCRIPTION", "CREATED", "CREATED BY", "EXPIRES", "LAST USED", "REVOKED"];
+
+    fn cells(&self, now: Timestamp) -> Vec<(String, Tone)> {
+        let time =
+            |time: &Option<String>| time.as_deref().map(|time| relative(time, now)).unwrap_or_default();
+        let tone = |status| if self.status == status { Tone::Ended } else { Tone::Plain };
+        vec![
+            plain(self.id),
+            plain(&self.name),
+            plain(scope(&self.scope)),
+            plain(self.description.as_deref().unwrap_or_default()),
+            plain(relative(&self.created_at, now)),
+            plain(&self.created_by),
+            (
+                self.expires_at.as_deref().map_or_else(|| "never".to_owned(), |time| relative(time, now)),
+                tone(Status::Expired),
+            ),
+            plain(time(&self.last_used_at)),
+            (
+                self.revoked.as_ref().map(|revoked| relative(&revoked.at, now)).unwrap_or_default(),
+                tone(Status::Revoked),
+            ),
+        ]
+    }
+
+    fn details(&self, now: Timestamp) -> Vec<(&'static str, String)> {
+        let time = |time: &Option<String>| time.as_deref().map(|time| exact(time, now)).unwrap_or_default();
+        let status = match self.status {
+            Status::Live => "live",
+            Status::Expired => "expired",
+            Status::Revoked => "revoked",
+        };
+        let mut details = vec![
+            ("ID", self.id.to_string()),
+            ("NAME", self.name.clone()),
+            ("DESCRIPTION", self.description.clone().unwrap_or_default()),
+            ("STATUS", status.to_owned()),
+            ("PREFIX", self.prefix.clone()),
+            ("SCOPE", scope(&self.scope)),
+            ("GRANTS", self.grants.join(", ")),
+            ("NETWORKS", self.allowed_networks.join(", ")),
+            ("CREATED", exact(&self.created_at, now)),
+            ("CREATED BY", self.created_by.clone()),
+            (
+                if self.narrowed { "NARROWED FROM" } else { "MINTED BY TOKEN" },
+                self.parent.map(|id| id.to_string()).unwrap_or_default(),
+            ),
+            ("NOT BEFORE", time(&self.not_before)),
+            (
+                "EXPIRES",
+                self.expires_at.as_deref().map_or_else(|| "never".to_owned(), |time| exact(time, now)),
+            ),
+            ("OLD SECRET UNTIL", time(&self.overlap_until)),
+            ("LAST USED", time(&self.last_used_at)),
+        ];
+        if let Some(revoked) = &self.revoked {
+            details.extend([
+                ("REVOKED", exact(&revoked.at, now)),
+                ("REVOKED BY", revoked.by.clone()),
+                ("REASON", revoked.reason.clone()),
+                ("NOTE", revoked.note.clone().unwrap_or_default()),
+                ("REVOKED WITH", revoked.cause.map(|id| id.to_string()).unwrap_or_default()),
+            ]);
+        }
+        let metadata = self.metadata.as_ref().filter(|metadata| !metadata.is_empty());
+        details.extend([
+            ("METADATA", metadata.and_then(|all| serde_json::to_string(all).ok()).unwrap_or_default()),
+            ("REVISION", self.revision.to_string()),
+        ]);
+        details
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn secret(&self) -> Option<&str> {
+        self.secret.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table;
+    use super::*;
+    use api::wire::Revocation;
+    use uuid::Uuid;
+
+    fn now() -> Timestamp {
+        Timestamp::parse("2026-11-22T12:00:00Z").unwrap()
+    }
+
+    fn token() -> Token {
+        Token {
+            id: Uuid::from_u128(0x0193_5000_0000_7000_8000_0000_0000_0001),
+            name: "ci".to_owned(),
+            description: Some("deploys\u{1b}[2J".to_owned()),
+            prefix: "chyp_4fT9aQ1".to_owned(),
+            secret: None,
+            scope: Scope {
+                organization: Some("acme".to_owned()),
+                project: Some("web".to_owned()),
+                instance: None,
+            },
+            organization_id: None,
+            project_id: None,
+            grants: vec!["project-writer".to_owned()],
+            status: Status::Live,
+            created_at: "2026-11-19T10:15:00.000000Z".to_owned(),
+            created_by: "admin-token".to_owned(),
+            parent: None,
+            narrowed: false,
+            not_before: None,
+            expires_at: Some("2026-12-19T10:15:00.000000Z".to_owned()),
+            allowed_networks: vec!["10.0.0.0/8".to_owned()],
+            metadata: serde_json::json!({"team": "web"}).as_object().cloned(),
+            overlap_until: None,
+            last_used_at: None,
+            revoked: None,
+            revision: 3,
+        }
+    }
+
+    #[test]
+    fn tokens_stand_in_a_table() {
+        let revoked = Token {
+            name: "old".to_owned(),
+            description: None,
+            expires_at: None,
+            status: Status::Revoked,
+            scope: Scope { instance: Some(true), ..Scope::default() },
+            revoked: Some(Revocation {
+                at: "2026-11-22T11:00:00.000000Z".to_owned(),
+                by: "admin-token".to_owned(),
+                reason: "leaked".to_owned(),
+                note: None,
+                cause: None,
+            }),
+            ..token()
+        };
+        let rows = vec![token().cells(now()), revoked.cells(now())];
+        insta::assert_snapshot!(table::columns(Token::COLUMNS, rows, false), @r"
+        ID                                    NAME  SCOPE     DESCRIPTION       CREATED     CREATED BY   EXPIRES     LAST USED  REVOKED
+        01935000-0000-7000-8000-000000000001  ci    acme/web  deploys\u{1b}[2J  3 days ago  admin-token  in 27 days  -          -
+        01935000-0000-7000-8000-000000000001  old   instance  -                 3 days ago  admin-token  never       -          60 minutes ago
+        ");
+    }
+
+    #[test]
+    fn a_token_is_told_in_full() {
+        insta::assert_snapshot!(table::pairs(&token().details(now())), @r#"
+        ID           01935000-0000-7000-8000-000000000001
+        NAME         ci
+        DESCRIPTION  deploys\u{1b}[2J
+        STATUS       live
+        PREFIX       chyp_4fT9aQ1
+        SCOPE        acme/web
+        GRANTS       project-writer
+        NETWORKS     10.0.0.0/8
+        CREATED      2026-11-19T10:15:00.000000Z (3 days ago)
+        CREATED BY   admin-token
+        EXPIRES      2026-12-19T10:15:00.000000Z (in 27 days)
+        METADATA     {"team":"web"}
+        REVISION     3
+        "#);
+    }
+
+    #[test]
+    fn organizations_and_projects_stand_in_tables() {
+        let organization = Organization {
+            id: Uuid::from_u128(1),
+            name: "acme".to_owned(),
+            display_name: Some("Acme\nCorporation".to_owned()),
+            created_at: "2026-11-22T11:59:30.000000Z".to_owned(),
+            revision: 0,
+        };
+        let project = Project {
+            id: Uuid::from_u128(2),
+            organization: "acme".to_owned(),
+            organization_id: Uuid::from_u128(1),
+            name: "web".to_owned(),
+            display_name: None,
+            created_at: "2026-11-22T11:59:30.000000Z".to_owned(),
+            revision: 0,
+        };
+        let organizations = table::columns(Organization::COLUMNS, vec![organization.cells(now())], false);
+        let projects = table::columns(Project::COLUMNS, vec![project.cells(now())], false);
+        insta::assert_snapshot!(format!("{organizations}\n{projects}"), @r"
+        ID                                    NAME  DISPLAY NAME       CREATED
+        00000000-0000-0000-0000-000000000001  acme  Acme\nCorporation  30 seconds ago
+
+        ID                                    NAME  ORGANIZATION  DISPLAY NAME  CREATED
+        00000000-0000-0000-0000-000000000002  web   acme          -             30 seconds ago
+        ");
+        assert_eq!(
+            table::columns(Organization::COLUMNS, Vec::new(), false),
+            "ID  NAME  DISPLAY NAME  CREATED\n"
+        );
+    }
+}
