@@ -7,7 +7,7 @@ use api::edge::{self, Ended, RequestIds, Stack, TrustedProxies};
 use api::{AdminToken, App};
 use domain::event::Answers;
 use domain::state::State;
-use eventlog::{Clock, Log, Random};
+use eventlog::{Clock, Log, Random, Settings};
 use ipnet::IpNet;
 use projections::{Fatal, Node, Options, Starting};
 use reqwest::Client;
@@ -36,6 +36,8 @@ pub fn clock() -> Clock {
 pub struct NodeOptions {
     /// How it connects.
     pub database: PgConnectOptions,
+    /// Times and sizes of its connections.
+    pub settings: Settings,
     /// The authority's clock; none is the database's time.
     pub clock: Option<Clock>,
     /// Its generator.
@@ -71,6 +73,7 @@ impl NodeOptions {
         static SEED: AtomicU64 = AtomicU64::new(1_000);
         NodeOptions {
             database: database.options(),
+            settings: Settings { max_connections: 3, ..Settings::default() },
             clock: None,
             random: Random::seeded(SEED.fetch_add(1, Ordering::Relaxed)),
             answers: Answers::Committed,
@@ -94,6 +97,14 @@ impl NodeOptions {
         NodeOptions { answers: Answers::Bounded, ..self }
     }
 
+    /// With a database that may go away: it is given up after half a second rather than after five.
+    #[must_use]
+    pub fn impatient(mut self) -> NodeOptions {
+        let short = Duration::from_millis(500);
+        self.settings = Settings { connect_timeout: short, resolve_deadline: short, ..self.settings };
+        self
+    }
+
     /// Keeps its mark there.
     #[must_use]
     pub fn folder(self, folder: &Path) -> NodeOptions {
@@ -109,7 +120,7 @@ impl NodeOptions {
     pub async fn try_start(self) -> Result<TestNode, Fatal> {
         let own_folder = self.folder.is_none().then(|| tempfile::tempdir().unwrap());
         let folder = self.folder.unwrap_or_else(|| own_folder.as_ref().unwrap().path().to_owned());
-        let log = Log::connect(self.database, 3).await?;
+        let log = Log::connect_with(self.database, self.settings).await?;
         let options = Options {
             folder: folder.clone(),
             clock: self.clock,

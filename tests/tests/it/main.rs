@@ -1,8 +1,16 @@
 //! The black-box suites: one binary, a module a topic, a database a test.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod at_least;
 mod authority;
+mod bounded;
+mod conditions;
+mod idempotency;
 mod life;
+mod nodes;
+mod outage;
+mod record;
+mod restart;
 mod tour;
 mod verify;
 
