@@ -2,11 +2,14 @@
 
 use super::escape::escape;
 use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets,
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width, presets,
 };
 
 /// What stands where there is nothing, so that columns can be counted.
 pub(crate) const NOTHING: &str = "-";
+
+/// Between two columns.
+const GAP: u16 = 2;
 
 /// How a cell looks on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +33,12 @@ pub(crate) fn columns(header: &[&str], rows: Vec<Vec<(String, Tone)>>, terminal:
             }
         }));
     }
-    if let Some(first) = table.column_mut(0) {
-        first.set_constraint(ColumnConstraint::ContentWidth);
+    for (column, name) in table.column_iter_mut().zip(header) {
+        // No header is broken, and the first column, the ids, not at all: they are there to be copied.
+        column.set_constraint(match column.index {
+            0 => ColumnConstraint::ContentWidth,
+            _ => ColumnConstraint::LowerBoundary(Width::Fixed(name.len() as u16 + GAP)),
+        });
     }
     finish(&mut table)
 }
@@ -58,7 +65,7 @@ fn bare(terminal: bool) -> Table {
 
 fn finish(table: &mut Table) -> String {
     for column in table.column_iter_mut() {
-        column.set_padding((0, 2)).set_cell_alignment(CellAlignment::Left);
+        column.set_padding((0, GAP)).set_cell_alignment(CellAlignment::Left);
     }
     let text = table.to_string();
     let mut lines = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
