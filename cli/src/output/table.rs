@@ -11,6 +11,9 @@ pub(crate) const NOTHING: &str = "-";
 /// Between two columns.
 const GAP: u16 = 2;
 
+/// The columns of free text.
+const FREE: [&str; 2] = ["DESCRIPTION", "DISPLAY NAME"];
+
 /// How a cell looks on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
@@ -19,8 +22,8 @@ pub(crate) enum Tone {
     Ended,
 }
 
-/// Rows under a header. Columns are never narrower than what they hold, except on a terminal, where all but the first
-/// are broken to fit.
+/// Rows under a header. Columns are never narrower than what they hold, except on a terminal, where free text is broken
+/// to fit.
 pub(crate) fn columns(header: &[&str], rows: Vec<Vec<(String, Tone)>>, terminal: bool) -> String {
     let mut table = bare(terminal);
     table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
@@ -34,10 +37,11 @@ pub(crate) fn columns(header: &[&str], rows: Vec<Vec<(String, Tone)>>, terminal:
         }));
     }
     for (column, name) in table.column_iter_mut().zip(header) {
-        // No header is broken, and the first column, the ids, not at all: they are there to be copied.
-        column.set_constraint(match column.index {
-            0 => ColumnConstraint::ContentWidth,
-            _ => ColumnConstraint::LowerBoundary(Width::Fixed(name.len() as u16 + GAP)),
+        // Ids and names are there to be copied, whole.
+        column.set_constraint(if FREE.contains(name) {
+            ColumnConstraint::LowerBoundary(Width::Fixed(name.len() as u16 + GAP))
+        } else {
+            ColumnConstraint::ContentWidth
         });
     }
     finish(&mut table)
