@@ -135,7 +135,7 @@ impl NodeOptions {
         };
         let node = Node::start(log, options, starting).await?;
         let clock = node.live().clock().clone();
-        let (app, router, metrics) = api::router(node, AdminToken::new(ADMIN), true);
+        let (app, router, metrics) = api::router(node, AdminToken::new(ADMIN, &Random::system()), true);
         let ids = RequestIds::new(u32::from_le_bytes(self.random.bytes()));
         let now: edge::Clock = Arc::new(move || clock.monotonic());
         let proxies = TrustedProxies::new(self.trusted_proxies);
