@@ -3,14 +3,22 @@
 
 mod at_least;
 mod authority;
+mod backwards;
 mod bounded;
 mod conditions;
+mod golden;
 mod idempotency;
+mod kill;
 mod life;
+mod limits;
 mod nodes;
+mod openapi;
 mod outage;
 mod record;
 mod restart;
+mod secrets;
+mod shutdown;
+mod tidy;
 mod verify;
 
 use std::time::Duration;
