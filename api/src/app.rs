@@ -13,6 +13,7 @@ use domain::id::TokenId;
 use domain::query::Read;
 use domain::secret::SecretHash;
 use domain::state::State;
+use domain::text;
 use domain::time::Timestamp;
 use projections::{Answered, Call, Node, Work};
 use prometheus_client::registry::Registry;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
+/// The most bytes of what a call was about that are kept: two names, or what was typed in their place.
+const OBJECT: usize = 160;
 /// How long a read waits for the position that `at_least` asks for.
 const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -126,7 +129,8 @@ impl App {
     }
 
     /// Hands work to the scribe.
-    pub(crate) async fn submit(&self, call: Call, work: Work) -> Result<Answered, Problem> {
+    pub(crate) async fn submit(&self, mut call: Call, work: Work) -> Result<Answered, Problem> {
+        call.object = work.object().map(|object| text::cut(&self.mask(&object), OBJECT).into());
         self.node().submit(call, work).await.map_err(|failure| problem(&failure))
     }
 

@@ -30,6 +30,7 @@ impl Session {
             client: self.client.clone(),
             request: self.request.as_str().into(),
             operation,
+            object: None,
         }
     }
 

@@ -14,7 +14,6 @@ use domain::rejection::Rejection;
 use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::state::{Corrupt, Shown, State, Token};
-use domain::text;
 use domain::time::Timestamp;
 use domain::verify::{self, Code, Place, Verdict};
 use eventlog::{Draft, Random, Sealed};
@@ -71,36 +70,6 @@ pub(crate) struct Decided {
     pub(crate) draft: Option<Draft>,
     pub(crate) events: Vec<Line>,
     refusal_lines: Vec<Option<u32>>,
-}
-
-/// What a call asked for, for the record of its caller's use.
-#[derive(Default)]
-pub(crate) struct Sought {
-    permission: Option<&'static str>,
-    object: Option<String>,
-}
-
-impl Sought {
-    /// The most bytes of an object that are kept: two names, or what was typed in their place.
-    const OBJECT: usize = 160;
-
-    pub(crate) fn of(work: &Work) -> Self {
-        let (permission, object) = match work {
-            Work::Command(request, _) => (request.command.permission(), request.command.object()),
-            Work::Read(read) => (read.permission(), read.object()),
-            Work::Verify(_) => return Self::verify(),
-        };
-        Self { permission, object: object.map(|object| text::cut(&object, Self::OBJECT)) }
-    }
-
-    pub(crate) fn verify() -> Self {
-        Self { permission: Some("tokens:verify"), object: None }
-    }
-
-    fn asked<'s>(&'s self, call: &Call) -> Asked<&'s str> {
-        let (permission, resource) = (self.permission, self.object.as_deref());
-        Asked { operation: Some(call.operation), permission, resource, ..Asked::default() }
-    }
 }
 
 /// A state that is taken back however the deciding ends, by a panic as well.
@@ -190,8 +159,7 @@ impl<'a> Batch<'a> {
                                 request,
                             )
                         {
-                            let sought = Sought::of(work);
-                            return self.command(state, caller, call, &sought, request, seal.as_ref());
+                            return self.command(state, caller, call, request, seal.as_ref());
                         }
                         self.note_unauthenticated(live, call, work, &refused, None);
                         return Held::Failed(Failure::Unauthenticated(refused.code));
@@ -200,12 +168,10 @@ impl<'a> Batch<'a> {
             }
         };
         match work {
-            Work::Command(request, seal) => {
-                self.command(state, caller, call, &Sought::of(work), request, seal.as_ref())
-            }
+            Work::Command(request, seal) => self.command(state, caller, call, request, seal.as_ref()),
             Work::Read(read) => {
                 let allowed = query::authorize(state, &caller, read);
-                self.note_call(&caller, call, &Sought::of(work), allowed.as_ref().err(), None);
+                self.note_call(&caller, call, permission_of(work), allowed.as_ref().err(), None);
                 match allowed {
                     Ok(()) => Held::Readable(caller),
                     Err(rejection) => Held::Failed(Failure::Rejected(rejection)),
@@ -217,7 +183,7 @@ impl<'a> Batch<'a> {
                     Held::Verified { caller, verdicts: verdicts.into_iter().zip(noted).collect() }
                 }
                 Err(rejection) => {
-                    self.note_call(&caller, call, &Sought::verify(), Some(&rejection), None);
+                    self.note_call(&caller, call, Some("tokens:verify"), Some(&rejection), None);
                     Held::Failed(Failure::Rejected(rejection))
                 }
             },
@@ -229,23 +195,23 @@ impl<'a> Batch<'a> {
         state: &State,
         caller: Caller,
         call: &Call,
-        sought: &Sought,
         request: &Request,
         seal: Option<&SealKey>,
     ) -> Held {
+        let permission = request.command.permission();
         let decided = decide::decide(state, &caller, self.at, request)
             .and_then(|decision| self.enroll(state, &caller, call, &decision).map(|()| decision));
         let decision = match decided {
             Ok(decision) => decision,
             Err(rejection) => {
-                self.note_call(&caller, call, sought, Some(&rejection), None);
+                self.note_call(&caller, call, permission, Some(&rejection), None);
                 return Held::Failed(Failure::Rejected(rejection));
             }
         };
         // A lifecycle line names its actor, and so is the record of that use. The break-glass token's uses are
         // always events of their own as well.
         if decision.events.is_empty() || matches!(caller.principal, Principal::AdminToken) {
-            self.note_call(&caller, call, sought, None, None);
+            self.note_call(&caller, call, permission, None, None);
         }
         if let (Some(seal), Some(secret), Some(idempotency)) = (seal, &decision.secret, &decision.idempotency)
         {
@@ -319,7 +285,7 @@ impl<'a> Batch<'a> {
             noted.push(self.note_verdict(caller, call, inquiry, verdict, (token, *shown), seen));
         }
         if !is_named || matches!(caller.principal, Principal::AdminToken) {
-            self.note_call(caller, call, &Sought::verify(), None, seen);
+            self.note_call(caller, call, Some("tokens:verify"), None, seen);
         }
         noted
     }
@@ -386,10 +352,9 @@ impl<'a> Batch<'a> {
             live.stats.unknown.fetch_add(1, Relaxed);
             return;
         };
-        let sought = Sought::of(work);
         let caller =
             Caller { principal: Principal::Token(Arc::clone(token), *shown), address: call.client.address };
-        let asked = sought.asked(call);
+        let asked = asked_by(call, permission_of(work));
         let code = Some(refused.code);
         self.note_use(&Noting {
             caller: &caller,
@@ -408,11 +373,11 @@ impl<'a> Batch<'a> {
         &mut self,
         caller: &Caller,
         call: &Call,
-        sought: &Sought,
+        permission: Option<&'static str>,
         rejection: Option<&Rejection>,
         seen: Option<u64>,
     ) {
-        let asked = sought.asked(call);
+        let asked = asked_by(call, permission);
         match &caller.principal {
             Principal::System(_) => {}
             Principal::AdminToken => self.note_admin(call, asked, seen),
@@ -589,6 +554,24 @@ impl Decided {
             }
         };
         Ok(Answered { caller, outcome, position })
+    }
+}
+
+fn permission_of(work: &Work) -> Option<&'static str> {
+    match work {
+        Work::Command(request, _) => request.command.permission(),
+        Work::Read(read) => read.permission(),
+        Work::Verify(_) => Some("tokens:verify"),
+    }
+}
+
+/// What a call of Chancery's own API asked for.
+fn asked_by<'c>(call: &'c Call, permission: Option<&'static str>) -> Asked<&'c str> {
+    Asked {
+        operation: Some(call.operation),
+        permission,
+        resource: call.object.as_deref(),
+        ..Asked::default()
     }
 }
 

@@ -182,6 +182,7 @@ impl Node {
             client: Client::default(),
             request: job.into(),
             operation: job,
+            object: None,
         };
         self.scribe.submit(call, work).await
     }

@@ -5,7 +5,7 @@
 //! What is still to be recorded when the process dies is lost: at most what was answered in the last window, plus the
 //! append under way.
 
-use crate::batch::{self, Batch, Sought};
+use crate::batch::{self, Batch};
 use crate::catch_up::{Fatal, Marks};
 use crate::live::Live;
 use crate::people::People;
@@ -199,7 +199,7 @@ impl RecorderDesk {
                     batch.note_bounded(&self.live, caller, call, &record.inquiries, verdicts, seen);
                 }
                 Answer::Rejected(caller, rejection) => {
-                    batch.note_call(caller, call, &Sought::verify(), Some(rejection), Some(seen));
+                    batch.note_call(caller, call, Some("tokens:verify"), Some(rejection), Some(seen));
                 }
                 Answer::Refused(refused) => {
                     let work = Work::Verify(Vec::new());

@@ -27,7 +27,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Commits on a page.
 const PAGE: u32 = 1_000;
 
-pub(crate) async fn migrate(log: &Log) -> Result<(), Error> {
+/// Makes the tables of the view, and the rights on them.
+pub async fn migrate(log: &Log) -> Result<(), Error> {
     log.migrate_more(sqlx::migrate!("./migrations"), "chancery_views", RIGHTS).await
 }
 

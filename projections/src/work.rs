@@ -23,6 +23,8 @@ pub struct Call {
     pub request: Box<str>,
     /// The operation, as the OpenAPI document names it.
     pub operation: &'static str,
+    /// What it is about, where the operation does not say it, for the record: fit for a line.
+    pub object: Option<Box<str>>,
 }
 
 /// Who calls, before anything is known of it.
@@ -52,6 +54,17 @@ pub enum Work {
     Read(Read),
     /// Answers about presented tokens.
     Verify(Vec<Inquiry>),
+}
+
+impl Work {
+    /// What it is about, as it was asked: by names or ids that nobody has checked.
+    pub fn object(&self) -> Option<String> {
+        match self {
+            Self::Command(request, _) => request.command.object(),
+            Self::Read(read) => read.object(),
+            Self::Verify(_) => None,
+        }
+    }
 }
 
 /// One question about a presented token.

@@ -4,6 +4,7 @@ use crate::actor::Actor;
 use crate::node::{ADMIN, client};
 use crate::wait::eventually;
 use rustix::process::{Pid, Signal, kill_process};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -77,8 +78,14 @@ impl Binary {
     /// With another variable.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Binary {
-        self.variables.push((name.to_owned(), value.to_owned()));
+        self.set(name, value);
         self
+    }
+
+    /// Sets a variable for the next start.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.retain(|(other, _)| other != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Its data folder.
@@ -160,6 +167,19 @@ impl Binary {
     pub fn postmaster(&self) -> Option<u32> {
         let pid = std::fs::read_to_string(self.folder().join("postgres/postmaster.pid")).ok()?;
         pid.lines().next()?.parse().ok()
+    }
+
+    /// How to connect to its private Postgres as the superuser.
+    pub fn postgres(&self) -> PgConnectOptions {
+        let stdout = self.stdout();
+        let (_, rest) = stdout.rsplit_once("psql -h ").expect("it says how to look at the log");
+        let socket = rest.split_whitespace().next().expect("a folder");
+        PgConnectOptions::new_without_pgpass()
+            .socket(socket)
+            .port(5432)
+            .username("postgres")
+            .database("chancery")
+            .ssl_mode(PgSslMode::Disable)
     }
 
     /// Sends it a signal.

@@ -1,6 +1,7 @@
 //! A database of one test, and the log in it as an auditor reads it.
 
 use crate::cluster::{self, OWNER, POSTGRES, TEMPLATE};
+use crate::wait::eventually_async;
 use eventlog::{Log, personal};
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
@@ -29,8 +30,7 @@ pub struct Entry {
 impl Database {
     /// A new one.
     pub async fn new() -> Database {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = fresh_name();
         let cluster = cluster::shared();
         let strategy = cluster.strategy;
         let create = format!("CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {TEMPLATE} {strategy}");
@@ -78,26 +78,25 @@ impl Database {
         connection.close().await.unwrap();
     }
 
+    /// A copy of it as it is now, such as a backup that is restored later. Cuts off whoever is connected.
+    pub async fn copy(&self) -> Database {
+        let copy = Database { name: fresh_name() };
+        let (name, from) = (&copy.name, &self.name);
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}'");
+        let create = format!("CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {from}");
+        let mut connection = connect(&cluster::shared().options(POSTGRES, "postgres")).await;
+        eventually_async("nobody to be connected", async || {
+            connection.execute(AssertSqlSafe(end.clone())).await.unwrap();
+            connection.execute(AssertSqlSafe(create.clone())).await.ok()
+        })
+        .await;
+        connection.close().await.unwrap();
+        copy
+    }
+
     /// Every line, in order. Fails on any hole, any repetition and any disagreement with the head.
     pub async fn entries(&self) -> Vec<Entry> {
-        let mut connection = self.superuser().await;
-        let rows: Vec<(i64, String, String)> =
-            sqlx::query_as("SELECT position, type, line FROM chancery.events ORDER BY position")
-                .fetch_all(&mut connection)
-                .await
-                .unwrap();
-        let (size, version): (i64, i64) = sqlx::query_as("SELECT size, version FROM chancery.log_head")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        connection.close().await.unwrap();
-        let entries: Vec<Entry> = rows.into_iter().map(entry).collect();
-        let positions: Vec<u64> = entries.iter().map(|entry| entry.position).collect();
-        assert_eq!(positions, (0..entries.len() as u64).collect::<Vec<_>>(), "positions without a hole");
-        let lifecycle = entries.iter().filter(|entry| !entry.is_use()).count() as i64;
-        // The two reads are two snapshots: the head may have moved on between them, never back.
-        assert!(size >= entries.len() as i64 && version >= lifecycle, "the head knows every line");
-        entries
+        entries(&cluster::shared().options(POSTGRES, &self.name)).await
     }
 
     /// The lines from a position on.
@@ -164,6 +163,34 @@ impl Entry {
     pub fn text_at(&self, pointer: &str) -> &str {
         self.at(pointer).as_str().unwrap_or_default()
     }
+}
+
+fn fresh_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Every line of the log in some database, in order. Fails on any hole, any repetition and any disagreement with the
+/// head.
+pub async fn entries(database: &PgConnectOptions) -> Vec<Entry> {
+    let mut connection = connect(database).await;
+    let rows: Vec<(i64, String, String)> =
+        sqlx::query_as("SELECT position, type, line FROM chancery.events ORDER BY position")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    let (size, version): (i64, i64) = sqlx::query_as("SELECT size, version FROM chancery.log_head")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    let entries: Vec<Entry> = rows.into_iter().map(entry).collect();
+    let positions: Vec<u64> = entries.iter().map(|entry| entry.position).collect();
+    assert_eq!(positions, (0..entries.len() as u64).collect::<Vec<_>>(), "positions without a hole");
+    let lifecycle = entries.iter().filter(|entry| !entry.is_use()).count() as i64;
+    // The two reads are two snapshots: the head may have moved on between them, never back.
+    assert!(size >= entries.len() as i64 && version >= lifecycle, "the head knows every line");
+    entries
 }
 
 pub(crate) async fn connect(options: &PgConnectOptions) -> PgConnection {

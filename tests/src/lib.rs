@@ -18,7 +18,7 @@ mod wait;
 pub use actor::{Actor, Answer, Call};
 pub use binary::{Binary, Exited, chancery};
 pub use cluster::{POSTGRES, postgres_program};
-pub use database::{Database, Entry};
+pub use database::{Database, Entry, entries};
 pub use fixtures::{Minted, Tenants, World};
 pub use node::{ADMIN, NodeOptions, START, TestNode, clock};
 pub use proxy::Proxy;

@@ -3,7 +3,7 @@
 use crate::actor::Actor;
 use crate::database::Database;
 use api::edge::serve::Options as ServeOptions;
-use api::edge::{self, Ended, RequestIds, Stack, TrustedProxies};
+use api::edge::{self, Ended, RequestIds, TrustedProxies};
 use api::{AdminToken, App};
 use domain::event::Answers;
 use domain::state::State;
@@ -134,12 +134,10 @@ impl NodeOptions {
             Ok(Starting { origin, log_key, answers })
         };
         let node = Node::start(log, options, starting).await?;
-        let clock = node.live().clock().clone();
         let (app, router, metrics) = api::router(node, AdminToken::new(ADMIN, &Random::system()), true);
         let ids = RequestIds::new(u32::from_le_bytes(self.random.bytes()));
-        let now: edge::Clock = Arc::new(move || clock.monotonic());
         let proxies = TrustedProxies::new(self.trusted_proxies);
-        let stack = Stack::new(ids, now, proxies, self.timeout, Some(Arc::clone(&metrics)));
+        let stack = app.stack(ids, proxies, self.timeout, Some(Arc::clone(&metrics)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();

@@ -67,7 +67,7 @@ impl Running {
         let shutdown = CancellationToken::new();
         let (app, servers) = serve(&settings, node, admin, &random, listener, tls.clone(), &shutdown).await?;
         let (postgres, lock) = (database.postgres, database.lock);
-        fs::write(settings.data_dir.join("address"), format!("{address}\n"))?;
+        publish(&settings.data_dir, address)?;
         Ok(Self { app, settings, address, tls, postgres, shutdown, servers, _lock: lock })
     }
 
@@ -129,6 +129,7 @@ impl Running {
                 tracing::warn!(connections = ended.cut, "cut off what did not finish in time");
             }
         }
+        let _ = fs::remove_file(self.settings.data_dir.join("address"));
         let failure = self.app.node().failure();
         if let Some(node) = self.app.into_node() {
             node.stop().await?;
@@ -149,24 +150,22 @@ pub(crate) async fn accept(settings: Settings) -> Result<()> {
     let random = Random::system();
     let accepted = async {
         let head = database.log.head().await?;
-        let origin = settings.origin.clone().unwrap_or_else(|| format!("resumed.invalid/{}", head.size));
+        let origin = settings.origin.clone().unwrap_or_else(|| {
+            format!("resumed.invalid/{}-{:016x}", head.size, u64::from_le_bytes(random.bytes()))
+        });
         let node = start_node(&settings, database.log.clone(), &random, Some(origin)).await?;
-        let resumed =
-            node.live().read(|state| state.instance().and_then(|instance| instance.resumed.clone()));
+        let given_up = node.given_up();
         node.stop().await?;
-        Ok::<_, anyhow::Error>(resumed)
+        Ok::<_, anyhow::Error>(given_up)
     };
-    let resumed = accepted.await;
+    let given_up = accepted.await;
     stop_postgres(database.postgres).await?;
-    match resumed? {
-        Some(place) => crate::print_lines(&[format!(
-            "accepted: this node had seen {} lines; the log goes on from what the database holds",
-            place.size
-        )]),
-        None => crate::print_lines(&[
-            "nothing to accept: the database contains what this node has seen".to_owned()
-        ]),
-    }
+    crate::print_lines(&[match given_up? {
+        Some(size) => {
+            format!("accepted: this node had seen {size} lines; the log goes on from what the database holds")
+        }
+        None => "nothing to accept: the database contains what this node has seen".to_owned(),
+    }]);
     Ok(())
 }
 
@@ -192,6 +191,13 @@ async fn open(settings: &Settings) -> Result<Database> {
 
 async fn connect(options: PgConnectOptions, settings: &Settings) -> Result<Log> {
     Log::connect(options, settings.database_connections).await.context("connecting to Postgres")
+}
+
+/// Writes where the node answers: whole or not at all, for whoever waits for the file.
+fn publish(folder: &Path, address: SocketAddr) -> Result<()> {
+    let partial = folder.join("address.new");
+    fs::write(&partial, format!("{address}\n"))?;
+    Ok(fs::rename(&partial, folder.join("address"))?)
 }
 
 fn lock(folder: &Path) -> Result<File> {

@@ -1,16 +1,26 @@
 //! The black-box suites: one binary, a module a topic, a database a test.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::format_collect, reason = "a test may take its time over a few bytes")]
+#![expect(clippy::case_sensitive_file_extension_comparisons, reason = "the files are our own")]
 
 mod at_least;
 mod authority;
+mod backwards;
 mod bounded;
 mod conditions;
+mod golden;
 mod idempotency;
+mod kill;
 mod life;
+mod limits;
 mod nodes;
+mod openapi;
 mod outage;
 mod record;
 mod restart;
+mod secrets;
+mod shutdown;
+mod tidy;
 mod tour;
 mod verify;
 

@@ -1,0 +1,5 @@
+//! What a request may be, and what becomes of one that may not.
+
+mod pasted;
+mod requests;
+mod values;
