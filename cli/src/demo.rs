@@ -21,9 +21,6 @@ pub(crate) struct DemoArgs {
     /// Address to listen on; when it is taken, a free port [default: 127.0.0.1:7070]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<std::net::SocketAddr>,
-    /// Stop when the sample is made, instead of serving on
-    #[arg(long)]
-    once: bool,
 }
 
 /// Serves an authority with a sample of real use.
@@ -36,9 +33,6 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let sample = Sample { client: Client::new(), url: running.url(), admin };
     let made = sample.make().await.context("making the sample")?;
     crate::print_lines(&next_steps(&running, made)?);
-    if args.once {
-        return running.stop().await;
-    }
     serve::until_told(running).await
 }
 

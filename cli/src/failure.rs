@@ -86,7 +86,7 @@ impl Failure {
             | Self::Unavailable(text)
             | Self::Other(text) => plain(text),
             Self::Problem(refusal) => refusal.message(),
-            Self::Cancelled => "cancelled".to_owned(),
+            Self::Cancelled => "cancelled; nothing was changed".to_owned(),
             Self::ReaderGone => String::new(),
         }
     }

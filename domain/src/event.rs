@@ -187,7 +187,7 @@ pub struct Asked<S> {
     /// The project: its id, or the text that named none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<S>,
-    /// The resource, in the asking service's words.
+    /// The resource, in the asking service's words; of a call of Chancery's own API, what it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<S>,
 }

@@ -2,7 +2,7 @@
 //!
 //! [`decide::decide`] turns a command into events, or refuses it; [`state::State::apply`] folds events into the
 //! state that the next decision stands on; [`verify::verify`] answers whether a token may do a thing. Events become
-//! lines in [`line`].
+//! lines in [`mod@line`].
 //!
 //! Invariant: nothing here reads a clock, a random source, a file or a socket. Now, new ids and hashes are fields of
 //! what comes in, so the same log always folds to the same state and every decision can be made again.

@@ -53,6 +53,21 @@ impl Read {
     }
 }
 
+impl Read {
+    /// What it looks at, for the record: as it was asked, by name or id.
+    pub fn object(&self) -> Option<String> {
+        match self {
+            Self::Whoami | Self::Instance | Self::Organizations | Self::Identify => None,
+            Self::Organization(organization) | Self::Projects(organization) => {
+                Some(format!("organization:{organization}"))
+            }
+            Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
+            Self::Tokens(scope) => scope.as_ref().map(ScopeText::object),
+            Self::Token(id) => Some(format!("token:{id}")),
+        }
+    }
+}
+
 /// Refuses a read that the caller may not make.
 pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Rejection> {
     let own = caller.token().map_or(Scope::Instance, |token| token.scope);

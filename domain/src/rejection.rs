@@ -24,7 +24,7 @@ pub enum Rejection {
         /// What the actor lacks, one sentence part each.
         missing: Vec<String>,
     },
-    /// No such thing, or none that the caller may know of: the two are told apart only on the log.
+    /// No such thing, or none that the caller may know of: the two are answered and recorded alike.
     #[error("there is no {kind} `{value}`")]
     NotFound {
         /// `organization`, `project`, `token`, `role`.
@@ -89,9 +89,10 @@ impl Rejection {
         Self::NotFound { kind, value: shown(&value.to_string()), hidden: true }
     }
 
-    /// Whether the caller was refused for what it may do, so that the log shows a refusal and not a use.
+    /// Whether the caller was refused for what it may do, so that the log shows a refusal and not a use. What does not
+    /// exist counts like what is hidden, or the record would tell them apart.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Forbidden { .. } | Self::Escalation { .. } | Self::NotFound { hidden: true, .. })
+        matches!(self, Self::Forbidden { .. } | Self::Escalation { .. } | Self::NotFound { .. })
     }
 }
 
@@ -139,6 +140,6 @@ mod tests {
     fn what_is_hidden_reads_like_what_never_was() {
         let (hidden, absent) = (Rejection::hidden("token", "a"), Rejection::not_found("token", "a"));
         assert_eq!(hidden.to_string(), absent.to_string());
-        assert!(hidden.is_refusal() && !absent.is_refusal());
+        assert!(hidden.is_refusal() && absent.is_refusal());
     }
 }

@@ -33,24 +33,36 @@ pub fn is_forbidden(c: char) -> bool {
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
-/// Replaces every checksum-valid secret in `text` by its prefix and `…`, so that a pasted token never reaches the
-/// log, a trace or an error.
+/// Text that nobody checked, as the record may hold it: masked, without control characters, at most `max` bytes.
+pub fn cut(text: &str, max: usize) -> String {
+    let masked = mask(text);
+    let visible: String = masked.chars().filter(|c| !is_forbidden(*c)).collect();
+    visible[..visible.floor_char_boundary(max)].to_owned()
+}
+
+/// Replaces everything that starts like a secret of ours and goes on past its prefix by the prefix and `…`, so that a
+/// pasted token never reaches the log, a trace or an error. The checksum is not asked: a secret that lost its end is
+/// still most of one, and its last six characters follow from the others.
 pub fn mask(text: &str) -> Cow<'_, str> {
     let mut masked = String::new();
     let mut copied = 0;
     let mut from = 0;
     while let Some(found) = text[from..].find("chy") {
         let start = from + found;
-        match text.get(start..start + secret::LENGTH).filter(|candidate| secret::is_well_formed(candidate)) {
-            Some(secret) => {
-                masked.push_str(&text[copied..start]);
-                masked.push_str(&secret[..secret::PREFIX_LENGTH]);
-                masked.push('…');
-                copied = start + secret::LENGTH;
-                from = copied;
-            }
-            None => from = start + 3,
+        let body = start + KIND;
+        if !text.get(start..body).is_some_and(|kind| secret::shape(kind) == secret::Shape::Malformed) {
+            from = start + 3;
+            continue;
         }
+        let body = text[body..].bytes().take(secret::LENGTH - KIND).take_while(u8::is_ascii_alphanumeric);
+        let (kept, end) = (start + secret::PREFIX_LENGTH, start + KIND + body.count());
+        if end <= kept {
+            from = start + 3;
+            continue;
+        }
+        masked.push_str(&text[copied..kept]);
+        masked.push('…');
+        (copied, from) = (end, end);
     }
     if copied == 0 {
         return Cow::Borrowed(text);
@@ -58,6 +70,9 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     masked.push_str(&text[copied..]);
     Cow::Owned(masked)
 }
+
+/// Characters of a secret's kind: `chyo_`.
+const KIND: usize = 5;
 
 #[cfg(test)]
 mod tests {
@@ -72,6 +87,16 @@ mod tests {
         assert!(!masked.contains(text));
         assert_eq!(masked.matches(&text[..12]).count(), 3);
         assert!(masked.starts_with("chy use ") && masked.ends_with("…!"));
+    }
+
+    #[test]
+    fn a_secret_that_lost_its_end_is_masked_as_well() {
+        let secret = Secret::from_entropy(Kind::Organization, &[9; 64]);
+        for length in [13, 30, 53] {
+            let cut = &secret.text()[..length];
+            assert_eq!(mask(&format!("chyo_{cut}")), format!("chyo_{}…", &cut[..12]));
+        }
+        assert!(matches!(mask(&secret.text()[..12]), Cow::Borrowed(_)));
     }
 
     #[test]

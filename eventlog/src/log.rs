@@ -143,14 +143,16 @@ impl Log {
 
     /// Runs another crate's migrations under the same lock as the log's, as the user of the URL, in one
     /// transaction. Their list is kept in `<schema>.migrations`; the schema is created if it is missing. They
-    /// name every schema, because the search path is empty, and grant rights to
-    /// [`RUNTIME_ROLE`](crate::RUNTIME_ROLE) only where that role exists. Run [`Log::migrate`] first.
+    /// name every schema, because the search path is empty. `rights` are tables and what
+    /// [`RUNTIME_ROLE`](crate::RUNTIME_ROLE) may do with them, granted where that role exists and lacks them. Run
+    /// [`Log::migrate`] first.
     pub async fn migrate_more(
         &self,
         migrations: sqlx::migrate::Migrator,
         schema: &'static str,
+        rights: &'static [(&'static str, &'static str)],
     ) -> Result<(), Error> {
-        migrate::more(self, migrations, schema).await
+        migrate::more(self, migrations, schema, rights).await
     }
 
     /// The connections for reads. They have the rights of the runtime role: read everything, append, delete

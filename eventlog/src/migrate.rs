@@ -11,8 +11,11 @@ use crate::{Error, Log, session};
 
 const DOING: &str = "migrating";
 
+/// A table, and what the runtime role may do with it.
+pub(crate) type Right = (&'static str, &'static str);
+
 /// What the runtime role may do, and no more. Appending never updates a commit, so the role may not either.
-const RIGHTS: [(&str, &str); 6] = [
+const RIGHTS: &[Right] = &[
     ("chancery.commits", "SELECT, INSERT"),
     ("chancery.log_head", "SELECT, UPDATE"),
     ("chancery.personal", "SELECT, INSERT, DELETE"),
@@ -24,16 +27,22 @@ const RIGHTS: [(&str, &str); 6] = [
 /// The log's own migrations and the rights of the runtime role on its tables.
 pub(crate) async fn log(log: &Log) -> Result<(), Error> {
     let mut connection = log.own_connection().await?;
-    let role = ensure_role(&mut connection).await?;
-    let result = run(&mut connection, sqlx::migrate!("./migrations"), "chancery", role).await;
+    let rights = if ensure_role(&mut connection).await? { RIGHTS } else { &[] };
+    let result = run(&mut connection, sqlx::migrate!("./migrations"), "chancery", rights).await;
     session::close(connection).await;
     result
 }
 
-/// Another crate's migrations, under the same lock.
-pub(crate) async fn more(log: &Log, migrations: Migrator, schema: &'static str) -> Result<(), Error> {
+/// Another crate's migrations, under the same lock, and the rights that the runtime role needs on its tables.
+pub(crate) async fn more(
+    log: &Log,
+    migrations: Migrator,
+    schema: &'static str,
+    rights: &'static [Right],
+) -> Result<(), Error> {
     let mut connection = log.own_connection().await?;
-    let result = run(&mut connection, migrations, schema, false).await;
+    let (exists, _) = role_state(&mut connection).await.map_err(failed)?;
+    let result = run(&mut connection, migrations, schema, if exists { rights } else { &[] }).await;
     session::close(connection).await;
     result
 }
@@ -45,12 +54,12 @@ async fn run(
     connection: &mut PgConnection,
     mut migrations: Migrator,
     schema: &'static str,
-    grant: bool,
+    rights: &[Right],
 ) -> Result<(), Error> {
     migrations.set_locking(false);
     migrations.dangerous_set_table_name(format!("{schema}.migrations"));
     if nothing_to_do(connection, &migrations, schema).await?
-        && (!grant || missing_rights(connection).await.map_err(failed)?.is_empty())
+        && missing_rights(connection, schema, rights).await.map_err(failed)?.is_empty()
     {
         return Ok(());
     }
@@ -63,9 +72,7 @@ async fn run(
         .map_err(failed)?;
     // Hidden from sqlx's documentation, but `run` makes a future that is not Send.
     migrations.run_direct(None, &mut *transaction, false).await.map_err(migration_failed)?;
-    if grant {
-        grant_rights(&mut transaction).await.map_err(failed)?;
-    }
+    grant_rights(&mut transaction, schema, rights).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)
 }
 
@@ -178,24 +185,35 @@ async fn role_state(connection: &mut PgConnection) -> Result<(bool, bool), sqlx:
 }
 
 /// Grants what is missing, and writes nothing when nothing is.
-async fn grant_rights(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    for grant in missing_rights(connection).await? {
+async fn grant_rights(
+    connection: &mut PgConnection,
+    schema: &str,
+    rights: &[Right],
+) -> Result<(), sqlx::Error> {
+    for grant in missing_rights(connection, schema, rights).await? {
         sqlx::query(AssertSqlSafe(grant)).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
 /// The statements that would grant what the runtime role lacks. Fails when the tables are not there yet.
-async fn missing_rights(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+async fn missing_rights(
+    connection: &mut PgConnection,
+    schema: &str,
+    rights: &[Right],
+) -> Result<Vec<String>, sqlx::Error> {
     let mut missing = Vec::new();
-    let usage: bool =
-        sqlx::query_scalar("SELECT has_schema_privilege('chancery_runtime', 'chancery', 'USAGE')")
-            .fetch_one(&mut *connection)
-            .await?;
-    if !usage {
-        missing.push("GRANT USAGE ON SCHEMA chancery TO chancery_runtime".into());
+    if rights.is_empty() {
+        return Ok(missing);
     }
-    for (table, rights) in RIGHTS {
+    let usage: bool = sqlx::query_scalar("SELECT has_schema_privilege('chancery_runtime', $1, 'USAGE')")
+        .bind(schema)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !usage {
+        missing.push(format!("GRANT USAGE ON SCHEMA {schema} TO chancery_runtime"));
+    }
+    for (table, rights) in rights {
         // Asked about a list of rights, Postgres says whether any of them is there; so each is asked for.
         let complete: bool = sqlx::query_scalar(
             "SELECT bool_and(has_table_privilege('chancery_runtime', $1, privilege))

@@ -16,12 +16,3 @@ CREATE TABLE chancery_views.usage (
     token        uuid        PRIMARY KEY,
     last_used_at timestamptz NOT NULL
 ) WITH (fillfactor = 70);
-
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'chancery_runtime') THEN
-        GRANT USAGE ON SCHEMA chancery_views TO chancery_runtime;
-        GRANT SELECT, INSERT, UPDATE, DELETE ON chancery_views.progress, chancery_views.usage TO chancery_runtime;
-    END IF;
-END
-$$;

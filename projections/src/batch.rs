@@ -9,10 +9,12 @@ use domain::decide::{self, Decision, Request};
 use domain::event::{self, Actor, AdminUse, Asked, By, Use};
 use domain::id::OrganizationId;
 use domain::line::{self, Head, Line};
-use domain::query::{self, Read};
+use domain::query;
 use domain::rejection::Rejection;
+use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::state::{Corrupt, Shown, State, Token};
+use domain::text;
 use domain::time::Timestamp;
 use domain::verify::{self, Code, Place, Verdict};
 use eventlog::{Draft, Random, Sealed};
@@ -69,6 +71,36 @@ pub(crate) struct Decided {
     pub(crate) draft: Option<Draft>,
     pub(crate) events: Vec<Line>,
     refusal_lines: Vec<Option<u32>>,
+}
+
+/// What a call asked for, for the record of its caller's use.
+#[derive(Default)]
+pub(crate) struct Sought {
+    permission: Option<&'static str>,
+    object: Option<String>,
+}
+
+impl Sought {
+    /// The most bytes of an object that are kept: two names, or what was typed in their place.
+    const OBJECT: usize = 160;
+
+    pub(crate) fn of(work: &Work) -> Self {
+        let (permission, object) = match work {
+            Work::Command(request, _) => (request.command.permission(), request.command.object()),
+            Work::Read(read) => (read.permission(), read.object()),
+            Work::Verify(_) => return Self::verify(),
+        };
+        Self { permission, object: object.map(|object| text::cut(&object, Self::OBJECT)) }
+    }
+
+    pub(crate) fn verify() -> Self {
+        Self { permission: Some("tokens:verify"), object: None }
+    }
+
+    fn asked<'s>(&'s self, call: &Call) -> Asked<&'s str> {
+        let (permission, resource) = (self.permission, self.object.as_deref());
+        Asked { operation: Some(call.operation), permission, resource, ..Asked::default() }
+    }
 }
 
 /// A use on its way into a line.
@@ -144,36 +176,37 @@ impl<'a> Batch<'a> {
                                 request,
                             )
                         {
-                            return self.command(state, caller, call, request, seal.as_ref());
+                            let sought = Sought::of(work);
+                            return self.command(state, caller, call, &sought, request, seal.as_ref());
                         }
-                        self.note_unauthenticated(live, call, work, &refused);
+                        self.note_unauthenticated(live, call, work, &refused, None);
                         return Held::Failed(Failure::Unauthenticated(refused.code));
                     }
                 }
             }
         };
         match work {
-            Work::Command(request, seal) => self.command(state, caller, call, request, seal.as_ref()),
-            Work::Read(read) => self.read(state, caller, call, read),
+            Work::Command(request, seal) => {
+                self.command(state, caller, call, &Sought::of(work), request, seal.as_ref())
+            }
+            Work::Read(read) => {
+                let allowed = query::authorize(state, &caller, read);
+                self.note_call(&caller, call, &Sought::of(work), allowed.as_ref().err(), None);
+                match allowed {
+                    Ok(()) => Held::Readable(caller),
+                    Err(rejection) => Held::Failed(Failure::Rejected(rejection)),
+                }
+            }
             Work::Verify(inquiries) => match answer(state, &caller, inquiries, self.at) {
                 Ok(verdicts) => {
                     let noted = self.note_verdicts(live, &caller, call, inquiries, &verdicts, None);
                     Held::Verified { caller, verdicts: verdicts.into_iter().zip(noted).collect() }
                 }
                 Err(rejection) => {
-                    self.note_call(&caller, call, Some("tokens:verify"), Some(&rejection), None);
+                    self.note_call(&caller, call, &Sought::verify(), Some(&rejection), None);
                     Held::Failed(Failure::Rejected(rejection))
                 }
             },
-        }
-    }
-
-    fn read(&mut self, state: &State, caller: Caller, call: &Call, read: &Read) -> Held {
-        let allowed = query::authorize(state, &caller, read);
-        self.note_call(&caller, call, read.permission(), allowed.as_ref().err(), None);
-        match allowed {
-            Ok(()) => Held::Readable(caller),
-            Err(rejection) => Held::Failed(Failure::Rejected(rejection)),
         }
     }
 
@@ -182,23 +215,23 @@ impl<'a> Batch<'a> {
         state: &State,
         caller: Caller,
         call: &Call,
+        sought: &Sought,
         request: &Request,
         seal: Option<&SealKey>,
     ) -> Held {
-        let permission = request.command.permission();
         let decided = decide::decide(state, &caller, self.at, request)
             .and_then(|decision| self.enroll(state, &caller, call, &decision).map(|()| decision));
         let decision = match decided {
             Ok(decision) => decision,
             Err(rejection) => {
-                self.note_call(&caller, call, permission, Some(&rejection), None);
+                self.note_call(&caller, call, sought, Some(&rejection), None);
                 return Held::Failed(Failure::Rejected(rejection));
             }
         };
         // A lifecycle line names its actor, and so is the record of that use. The break-glass token's uses are
         // always events of their own as well.
         if decision.events.is_empty() || matches!(caller.principal, Principal::AdminToken) {
-            self.note_call(&caller, call, permission, None, None);
+            self.note_call(&caller, call, sought, None, None);
         }
         if let (Some(seal), Some(secret), Some(idempotency)) = (seal, &decision.secret, &decision.idempotency)
         {
@@ -272,7 +305,7 @@ impl<'a> Batch<'a> {
             noted.push(self.note_verdict(caller, call, inquiry, verdict, (token, *shown), seen));
         }
         if !is_named || matches!(caller.principal, Principal::AdminToken) {
-            self.note_call(caller, call, Some("tokens:verify"), None, seen);
+            self.note_call(caller, call, &Sought::verify(), None, seen);
         }
         noted
     }
@@ -292,8 +325,15 @@ impl<'a> Batch<'a> {
             Some(project) => Some(&*project.0.as_hyphenated().encode_lower(&mut id)),
             None => inquiry.project.as_deref(),
         };
-        let organization =
-            inquiry.organization.as_deref().filter(|_| verdict.code == Code::WrongOrganization);
+        // The line's own organization is the token's; a question about another one says so.
+        let mut other = [0; uuid::fmt::Hyphenated::LENGTH];
+        let organization = match verdict.place.organization() {
+            _ if verdict.code == Code::WrongOrganization => inquiry.organization.as_deref(),
+            Some(asked) if token.scope == Scope::Instance => {
+                Some(&*asked.0.as_hyphenated().encode_lower(&mut other))
+            }
+            _ => None,
+        };
         let asked = Asked {
             operation: None,
             permission: inquiry.permission.as_deref(),
@@ -326,19 +366,16 @@ impl<'a> Batch<'a> {
         call: &Call,
         work: &Work,
         refused: &authority::Refused,
+        seen: Option<u64>,
     ) {
         let Some((token, shown)) = &refused.token else {
             live.stats.unknown.fetch_add(1, Relaxed);
             return;
         };
-        let permission = match work {
-            Work::Command(request, _) => request.command.permission(),
-            Work::Read(read) => read.permission(),
-            Work::Verify(_) => Some("tokens:verify"),
-        };
+        let sought = Sought::of(work);
         let caller =
             Caller { principal: Principal::Token(Arc::clone(token), *shown), address: call.client.address };
-        let asked = Asked { operation: Some(call.operation), permission, ..Asked::default() };
+        let asked = sought.asked(call);
         let code = Some(refused.code);
         self.note_use(&Noting {
             caller: &caller,
@@ -348,7 +385,7 @@ impl<'a> Batch<'a> {
             code,
             asked,
             client: None,
-            seen: None,
+            seen,
         });
     }
 
@@ -357,11 +394,11 @@ impl<'a> Batch<'a> {
         &mut self,
         caller: &Caller,
         call: &Call,
-        permission: Option<&str>,
+        sought: &Sought,
         rejection: Option<&Rejection>,
         seen: Option<u64>,
     ) {
-        let asked = Asked { operation: Some(call.operation), permission, ..Asked::default() };
+        let asked = sought.asked(call);
         match &caller.principal {
             Principal::System(_) => {}
             Principal::AdminToken => self.note_admin(call, asked, seen),

@@ -54,15 +54,21 @@ pub(crate) struct Cursor {
     marks: Arc<Marks>,
 }
 
-/// The node's mark on disk, which never moves back.
+/// The node's mark on disk. It moves only once the database is known to be the one to go on with, and never back.
 pub(crate) struct Marks {
     marker: Marker,
     size: AtomicU64,
 }
 
 impl Marks {
+    /// A mark that does not move yet.
     pub(crate) fn new(marker: Marker) -> Self {
-        Self { marker, size: AtomicU64::new(0) }
+        Self { marker, size: AtomicU64::new(u64::MAX) }
+    }
+
+    /// Lets the mark move on from a size.
+    pub(crate) fn release(&self, size: u64) {
+        self.size.store(size, Relaxed);
     }
 
     /// The log has been seen up to the end of a commit.

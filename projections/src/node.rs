@@ -58,6 +58,7 @@ pub struct Node {
     recorder: Recorder,
     random: Random,
     marks: Arc<Marks>,
+    given_up: Option<u64>,
     stop: CancellationToken,
     failed: watch::Receiver<Option<Arc<Fatal>>>,
     tasks: Vec<JoinHandle<()>>,
@@ -73,7 +74,7 @@ impl Node {
     ) -> Result<Self, Fatal> {
         log.migrate().await?;
         usage::migrate(&log).await?;
-        let lost = check_mark(&log, &options).await?;
+        let (seen, lost) = check_mark(&log, &options).await?;
         let mut writer = log.writer().await?;
         let head = writer.head().await?;
         let live = Arc::new(Live::new(options.clock.unwrap_or_else(|| Clock::new(head.time))));
@@ -107,12 +108,24 @@ impl Node {
             tokio::spawn(usage::follow(log.clone(), Arc::clone(&live), stop.clone())),
         ];
         let random = options.random;
-        let node = Self { log, live, scribe, recorder, random, marks, stop, failed, tasks };
+        let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
+        let node = Self { log, live, scribe, recorder, random, marks, given_up, stop, failed, tasks };
         match lost {
             None => node.begin(starting).await?,
             Some((expected, found, origin)) => node.resume(expected, found, origin).await?,
         }
+        node.mark(seen).await?;
         Ok(node)
+    }
+
+    /// From here on the node's mark follows the log.
+    async fn mark(&self, seen: u64) -> Result<(), Fatal> {
+        self.marks.release(seen);
+        let size = self.log.head().await?.size;
+        if let Some(last) = self.log.commit_before(size).await? {
+            self.marks.moved(&self.live, size, last.id);
+        }
+        Ok(())
     }
 
     /// Enrols that an operator accepted this database.
@@ -206,6 +219,11 @@ impl Node {
         self.scribe.waiting()
     }
 
+    /// The lines that this node had seen of a log that an operator gave up by accepting another database at this start.
+    pub fn given_up(&self) -> Option<u64> {
+        self.given_up
+    }
+
     /// Why the node has stopped by itself, if it has.
     pub fn failure(&self) -> Option<Arc<Fatal>> {
         self.failed.borrow().clone()
@@ -238,18 +256,21 @@ impl Node {
     }
 }
 
-/// Refuses a database that does not contain what this node has seen, unless it is to be accepted: then, what was seen,
-/// what there is, and the origin to go on under.
-async fn check_mark(log: &Log, options: &Options) -> Result<Option<(LogPlace, LogPlace, String)>, Fatal> {
-    let Some(mark) = Mark::load(&options.folder)? else { return Ok(None) };
+/// What was seen, what there is, and the origin to go on under.
+type Lost = (LogPlace, LogPlace, String);
+
+/// Refuses a database that does not contain what this node has seen, unless it is to be accepted. Says the size from
+/// which the mark goes on.
+async fn check_mark(log: &Log, options: &Options) -> Result<(u64, Option<Lost>), Fatal> {
+    let Some(mark) = Mark::load(&options.folder)? else { return Ok((0, None)) };
     match (mark::check(&mark, log).await, &options.accept) {
-        (Ok(()), _) => Ok(None),
+        (Ok(()), _) => Ok((mark.size, None)),
         (Err(eventlog::Error::WentBackwards { .. }), Some(origin)) => {
             let size = log.head().await?.size;
             let last = log.commit_before(size).await?;
             let expected = LogPlace { size: mark.size, commit: mark.commit };
             let found = LogPlace { size, commit: last.map(|commit| commit.id).unwrap_or_default() };
-            Ok(Some((expected, found, origin.clone())))
+            Ok((0, Some((expected, found, origin.clone()))))
         }
         (Err(error), _) => Err(error.into()),
     }

@@ -5,7 +5,7 @@
 //! What is still to be recorded when the process dies is lost: at most what was answered in the last window, plus the
 //! append under way.
 
-use crate::batch::{self, Batch};
+use crate::batch::{self, Batch, Sought};
 use crate::catch_up::{Fatal, Marks};
 use crate::live::Live;
 use crate::people::People;
@@ -23,6 +23,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// How often a stop tries to record what was answered while the database is away.
+const STOP_TRIES: u32 = 2;
 /// How many uses one commit takes at most.
 const BATCH: usize = 8_192;
 
@@ -188,10 +190,11 @@ impl RecorderDesk {
                     batch.note_bounded(&self.live, caller, call, &record.inquiries, verdicts, seen);
                 }
                 Answer::Rejected(caller, rejection) => {
-                    batch.note_call(caller, call, Some("tokens:verify"), Some(rejection), Some(seen));
+                    batch.note_call(caller, call, &Sought::verify(), Some(rejection), Some(seen));
                 }
                 Answer::Refused(refused) => {
-                    batch.note_unauthenticated(&self.live, call, &Work::Verify(Vec::new()), refused);
+                    let work = Work::Verify(Vec::new());
+                    batch.note_unauthenticated(&self.live, call, &work, refused, Some(seen));
                 }
             }
         }
@@ -205,7 +208,7 @@ impl RecorderDesk {
 
     /// Appends until it is on the log: the answers are out already. Only a stop gives up, and says how much.
     async fn append(&mut self, draft: &Draft, weight: u64, stop: &CancellationToken) -> Result<(), Fatal> {
-        let mut patience = 25_u32;
+        let mut patience = STOP_TRIES;
         loop {
             let appended = match self.writer.append(draft, Condition::Always).await {
                 Err(Error::OutcomeUnknown { .. }) => self.writer.resolve(draft, Condition::Always).await,

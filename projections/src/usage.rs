@@ -2,7 +2,7 @@
 //!
 //! One runner a node follows the log a page at a time. A page and how far it brings the view are one transaction, and
 //! a row lock on the progress makes one node at a time do it, so each line counts once, whoever runs and dies. The
-//! view lags behind the log by about [`PERIOD`]; no request waits for it.
+//! view lags behind the log by about a second; no request waits for it.
 
 use crate::live::Live;
 use domain::id::TokenId;
@@ -16,13 +16,19 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// What nodes do with the tables.
+const RIGHTS: &[(&str, &str)] = &[
+    ("chancery_views.migrations", "SELECT"),
+    ("chancery_views.progress", "SELECT, UPDATE"),
+    ("chancery_views.usage", "SELECT, INSERT, UPDATE, DELETE"),
+];
 /// How often the view follows the log when it has caught up.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Commits on a page.
 const PAGE: u32 = 1_000;
 
 pub(crate) async fn migrate(log: &Log) -> Result<(), Error> {
-    log.migrate_more(sqlx::migrate!("./migrations"), "chancery_views").await
+    log.migrate_more(sqlx::migrate!("./migrations"), "chancery_views", RIGHTS).await
 }
 
 /// Follows the log until it is told to stop.

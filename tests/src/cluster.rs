@@ -117,8 +117,6 @@ async fn prepare(postgres: &PrivatePostgres) -> &'static str {
     connection.execute(AssertSqlSafe(create)).await.unwrap();
     let log = Log::connect(options(postgres, OWNER, TEMPLATE), 1).await.unwrap();
     log.migrate().await.unwrap();
-    // What each start would do in each test's database, done once.
-    log.migrate_more(sqlx::migrate!("../projections/migrations"), "chancery_views").await.unwrap();
     log.pool().close().await;
     let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::int")
         .fetch_one(&mut connection)

@@ -154,6 +154,9 @@ codes! {
     OVERLOADED "overloaded" 503 "Too much at once":
         "More is waiting for the log than the server lets wait. Nothing was changed.";
         "Try again after the time in `Retry-After`, with growing pauses.";
+    CALLER_REFUSED "caller_refused" 503 "The proxy's own credential is not accepted":
+        "A reverse proxy asked about its client's token, and its own token, in `Chancery-Caller`, is missing, not in force, or may not verify there. Nothing was said about the client's.";
+        "Give the proxy a token in force that has `tokens:verify` at the organization in question.";
     STALE "stale" 503 "The state is too old to answer from":
         "The node's last look at the log is older than the authority allows an answer to be, so it gives none.";
         "Try again; if it persists, the node has lost its database.";

@@ -29,7 +29,7 @@ use std::time::Duration;
 /// A token as it is at a time.
 pub(crate) fn view(state: &State, token: &Arc<Token>, at: Timestamp) -> wire::Token {
     let revoked = state.revocation(token).map(|(revocation, cause)| view_revocation(revocation, cause));
-    let overlap_until = token.older.last().and_then(|old| old.valid_until).filter(|until| at < *until);
+    let overlap_until = token.previous.and_then(|previous| previous.valid_until).filter(|until| at < *until);
     wire::Token {
         id: token.id.0,
         name: token.name.to_string(),

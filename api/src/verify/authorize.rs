@@ -1,11 +1,13 @@
 use crate::app::App;
 use crate::auth::{Session, bearer};
 use crate::edge::extract::Query;
+use crate::edge::serve::Connection;
 use crate::edge::{Problem, RequestContext, codes};
 use crate::error::unauthenticated;
 use crate::respond::POSITION;
 use crate::tokens::{view_grants, view_scope};
 use crate::wire;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::verify::{Code, Verdict};
@@ -36,8 +38,9 @@ pub(crate) struct AuthorizeQuery {
 /// Authorize a request for a reverse proxy
 ///
 /// The client's token stands in `Authorization`, the proxy's own in `Chancery-Caller` (`Bearer <token>`), and the
-/// client's address in `Chancery-Client-Address`. Answers 204 with every `Chancery-Token-*` header set (empty where
-/// there is nothing to say, so that a proxy that copies them overwrites what the client sent), 401 or 403. Sample
+/// client's address in `Chancery-Client-Address` or, from a trusted proxy, where it always forwards it. Answers 204 with every `Chancery-Token-*` header set (empty where
+/// there is nothing to say, so that a proxy that copies them overwrites what the client sent), 401 or 403; and 503
+/// `caller_refused` where the fault is with the proxy's own token. Sample
 /// configurations for nginx, Traefik and Caddy are in `docs/operations.md`.
 #[utoipa::path(
     get, path = "/v1/authorize", operation_id = "authorize", tag = "verify",
@@ -50,12 +53,18 @@ pub(crate) struct AuthorizeQuery {
 )]
 pub(crate) async fn authorize(
     State(app): State<App>,
+    connection: Option<Extension<Connection>>,
     context: RequestContext,
     headers: HeaderMap,
     Query(query): Query<AuthorizeQuery>,
 ) -> Result<Response, Problem> {
-    let session = Session::of(&app, bearer(&headers, &CALLER)?, &context);
-    let address = headers.get(FORWARDED_FOR).map(|value| value.to_str().unwrap_or_default().to_owned());
+    let own = bearer(&headers, &CALLER).map_err(|problem| own_credential(&problem))?;
+    let session = Session::of(&app, own, &context);
+    let stated = headers.get(FORWARDED_FOR).map(|value| value.to_str().unwrap_or_default().to_owned());
+    // Without its own header, a proxy that this node trusts says where its client is as it always does.
+    let peer = connection.map(|Extension(connection)| connection.peer.ip().to_canonical());
+    let forwarded = context.address().filter(|address| peer.is_some_and(|peer| peer != *address));
+    let address = stated.or_else(|| forwarded.map(|address| address.to_string()));
     let question = wire::Verify {
         token: bearer(&headers, &AUTHORIZATION)?.to_owned(),
         permission: query.permission,
@@ -68,7 +77,11 @@ pub(crate) async fn authorize(
         }),
     };
     let inquiry = super::read(&app, question)?;
-    let (verdicts, position) = super::answer(&app, session.call("authorize"), vec![inquiry]).await?;
+    let answered = super::answer(&app, session.call("authorize"), vec![inquiry]).await;
+    let (verdicts, position) = answered.map_err(|problem| match problem.code().status {
+        401 | 403 => own_credential(&problem),
+        _ => problem,
+    })?;
     let (verdict, _) = verdicts.into_iter().next().expect("each question has an answer");
     match verdict.code {
         Code::Valid => Ok(allowed(&app, &verdict, position)),
@@ -77,6 +90,13 @@ pub(crate) async fn authorize(
         }
         code => Err(unauthenticated(code)),
     }
+}
+
+/// What is wrong with the proxy's own credential is not its client's fault, so it is neither 401 nor 403: a proxy would
+/// hand those on.
+fn own_credential(problem: &Problem) -> Problem {
+    let detail = format!("The proxy's own credential in Chancery-Caller: {}.", problem.code().title);
+    Problem::new(codes::CALLER_REFUSED).detail(detail)
 }
 
 fn allowed(app: &App, verdict: &Verdict, position: u64) -> Response {

@@ -75,7 +75,7 @@ impl Logins {
         if !file.exists() {
             return Ok(Saved::default());
         }
-        let text = secret_file::read(&file, false)?;
+        let text = secret_file::read(&file, false, "")?;
         // What is wrong with it is not repeated: it may be a part of a token.
         serde_json::from_str(&text).map_err(|error| {
             let (line, column) = (error.line(), error.column());

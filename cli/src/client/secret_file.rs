@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 /// No token is longer; whoever names another file by mistake is told, and none of it is sent.
 const LONGEST: usize = 4 * 1024;
 
-/// The whole of a file, which others must not be able to read unless `public` is fine.
-pub(crate) fn read(path: &Path, public: bool) -> Result<Zeroizing<String>, Failure> {
+/// The whole of a file, which others must not be able to read unless `public` is fine. `or` is what else than making it
+/// private helps.
+pub(crate) fn read(path: &Path, public: bool, or: &str) -> Result<Zeroizing<String>, Failure> {
     let fail = |error: std::io::Error| Failure::Other(format!("cannot read {}: {error}", path.display()));
     let mut file = File::open(path).map_err(fail)?;
     // Of the open file, so that what is checked is what is read.
@@ -22,7 +23,7 @@ pub(crate) fn read(path: &Path, public: bool) -> Result<Zeroizing<String>, Failu
     if metadata.is_file() && mode & 0o077 != 0 && !public {
         let shown = path.display();
         return Err(Failure::NoCredential(format!(
-            "{shown} can be read by others (mode {mode:03o}); run `chmod 600 {shown}`, or say --insecure-token-file"
+            "{shown} can be read by others (mode {mode:03o}); run `chmod 600 {shown}`{or}"
         )));
     }
     let mut text = Zeroizing::new(String::new());
@@ -38,7 +39,7 @@ pub(crate) fn token(path: &Path, public: bool) -> Result<SecretString, Failure> 
                 .to_owned(),
         ));
     }
-    parse(&read(path, public)?, &path.display().to_string())
+    parse(&read(path, public, ", or say --insecure-token-file")?, &path.display().to_string())
 }
 
 /// A token as it stands in a file, a variable or a stream, without the white space around it.

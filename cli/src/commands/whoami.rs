@@ -1,7 +1,7 @@
 use super::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::rows::Row as _;
-use crate::output::{self, Format, table};
+use crate::output::{self, Format, table, times};
 use api::wire::Whoami;
 
 pub(super) async fn run(context: &Context) -> Result<Exit, Failure> {
@@ -14,7 +14,7 @@ pub(super) async fn run(context: &Context) -> Result<Exit, Failure> {
                 ("ACTOR", answer.value.actor.clone()),
                 ("PERMISSIONS", answer.value.permissions.join(", ")),
             ];
-            lines.extend(answer.value.token.iter().flat_map(|token| token.details(output.now())));
+            lines.extend(answer.value.token.iter().flat_map(|token| token.details(times::now())));
             output::print(&table::pairs(&lines))?;
         }
         Format::Json => output.json(answer.json.get())?,

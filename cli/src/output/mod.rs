@@ -12,7 +12,6 @@ use crate::failure::Failure;
 use crate::output::escape::{indent_json, plain};
 use crate::output::rows::Row;
 use clap::ValueEnum;
-use domain::time::Timestamp;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 /// The shape of what is printed.
@@ -38,7 +37,6 @@ pub(crate) struct Output {
     terminal: bool,
     /// Whether a person looks at standard error.
     person: bool,
-    now: Timestamp,
 }
 
 impl Output {
@@ -48,16 +46,11 @@ impl Output {
             quiet,
             terminal: std::io::stdout().is_terminal(),
             person: std::io::stderr().is_terminal(),
-            now: times::now(),
         }
     }
 
     pub(crate) fn format(&self) -> Format {
         self.format
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        self.now
     }
 
     /// Refuses `--output secret` before anything is asked of a server, where no secret can come of it.
@@ -81,7 +74,7 @@ impl Output {
     /// One thing, with all that is known of it.
     pub(crate) fn details<T: Row>(&self, answer: &Answer<T>) -> Result<(), Failure> {
         match self.format {
-            Format::Table => print(&table::pairs(&answer.value.details(self.now))),
+            Format::Table => print(&table::pairs(&answer.value.details(times::now()))),
             _ => self.one(answer),
         }
     }
@@ -140,7 +133,7 @@ impl Output {
     }
 
     fn table<T: Row>(&self, answers: &[Answer<T>]) -> String {
-        let rows = answers.iter().map(|answer| answer.value.cells(self.now)).collect();
+        let rows = answers.iter().map(|answer| answer.value.cells(times::now())).collect();
         table::columns(T::COLUMNS, rows, self.terminal)
     }
 

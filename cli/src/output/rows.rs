@@ -1,7 +1,7 @@
 //! How the things of the API are shown to people.
 
 use super::table::Tone;
-use super::times::{exact, relative};
+use super::times::{ago, exact, relative};
 use api::wire::{Organization, Project, Scope, Status, Token};
 use domain::time::Timestamp;
 
@@ -30,7 +30,7 @@ impl Row for Organization {
             plain(self.id),
             plain(&self.name),
             plain(self.display_name.as_deref().unwrap_or_default()),
-            plain(relative(&self.created_at, now)),
+            plain(ago(&self.created_at, now)),
         ]
     }
 
@@ -58,7 +58,7 @@ impl Row for Project {
             plain(&self.name),
             plain(&self.organization),
             plain(self.display_name.as_deref().unwrap_or_default()),
-            plain(relative(&self.created_at, now)),
+            plain(ago(&self.created_at, now)),
         ]
     }
 
@@ -92,15 +92,14 @@ impl Row for Token {
         &["ID", "NAME", "SCOPE", "DESCRIPTION", "CREATED", "CREATED BY", "EXPIRES", "LAST USED", "REVOKED"];
 
     fn cells(&self, now: Timestamp) -> Vec<(String, Tone)> {
-        let time =
-            |time: &Option<String>| time.as_deref().map(|time| relative(time, now)).unwrap_or_default();
+        let time = |time: &Option<String>| time.as_deref().map(|time| ago(time, now)).unwrap_or_default();
         let tone = |status| if self.status == status { Tone::Ended } else { Tone::Plain };
         vec![
             plain(self.id),
             plain(&self.name),
             plain(scope(&self.scope)),
             plain(self.description.as_deref().unwrap_or_default()),
-            plain(relative(&self.created_at, now)),
+            plain(ago(&self.created_at, now)),
             plain(&self.created_by),
             (
                 self.expires_at.as_deref().map_or_else(|| "never".to_owned(), |time| relative(time, now)),
@@ -108,7 +107,7 @@ impl Row for Token {
             ),
             plain(time(&self.last_used_at)),
             (
-                self.revoked.as_ref().map(|revoked| relative(&revoked.at, now)).unwrap_or_default(),
+                self.revoked.as_ref().map(|revoked| ago(&revoked.at, now)).unwrap_or_default(),
                 tone(Status::Revoked),
             ),
         ]

@@ -2,11 +2,17 @@
 
 use super::escape::escape;
 use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets,
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width, presets,
 };
 
 /// What stands where there is nothing, so that columns can be counted.
 pub(crate) const NOTHING: &str = "-";
+
+/// Between two columns.
+const GAP: u16 = 2;
+
+/// The columns of free text.
+const FREE: [&str; 2] = ["DESCRIPTION", "DISPLAY NAME"];
 
 /// How a cell looks on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +22,8 @@ pub(crate) enum Tone {
     Ended,
 }
 
-/// Rows under a header. Columns are never narrower than what they hold, except on a terminal, where all but the first
-/// are broken to fit.
+/// Rows under a header. Columns are never narrower than what they hold, except on a terminal, where free text is broken
+/// to fit.
 pub(crate) fn columns(header: &[&str], rows: Vec<Vec<(String, Tone)>>, terminal: bool) -> String {
     let mut table = bare(terminal);
     table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
@@ -30,8 +36,13 @@ pub(crate) fn columns(header: &[&str], rows: Vec<Vec<(String, Tone)>>, terminal:
             }
         }));
     }
-    if let Some(first) = table.column_mut(0) {
-        first.set_constraint(ColumnConstraint::ContentWidth);
+    for (column, name) in table.column_iter_mut().zip(header) {
+        // Ids and names are there to be copied, whole.
+        column.set_constraint(if FREE.contains(name) {
+            ColumnConstraint::LowerBoundary(Width::Fixed(name.len() as u16 + GAP))
+        } else {
+            ColumnConstraint::ContentWidth
+        });
     }
     finish(&mut table)
 }
@@ -58,7 +69,7 @@ fn bare(terminal: bool) -> Table {
 
 fn finish(table: &mut Table) -> String {
     for column in table.column_iter_mut() {
-        column.set_padding((0, 2)).set_cell_alignment(CellAlignment::Left);
+        column.set_padding((0, GAP)).set_cell_alignment(CellAlignment::Left);
     }
     let text = table.to_string();
     let mut lines = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");

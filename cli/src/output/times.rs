@@ -32,6 +32,11 @@ pub(crate) fn relative(time: &str, now: Timestamp) -> String {
     }
 }
 
+/// As [`relative`], of something that has happened: what this machine's clock puts ahead has just done so.
+pub(crate) fn ago(time: &str, now: Timestamp) -> String {
+    relative(time, Timestamp::parse(time).map_or(now, |at| at.max(now)))
+}
+
 /// `2026-11-22T10:15:00.123456Z (3 days ago)`.
 pub(crate) fn exact(time: &str, now: Timestamp) -> String {
     format!("{} ({})", escape(time), relative(time, now))
@@ -68,6 +73,8 @@ mod tests {
         ] {
             assert_eq!(relative(time, now), said, "{time}");
         }
+        assert_eq!(ago("2026-11-22T12:00:03Z", now), "just now");
+        assert_eq!(ago("2026-11-22T11:59:00Z", now), "60 seconds ago");
         assert_eq!(exact("2026-11-19T10:00:00.000000Z", now), "2026-11-19T10:00:00.000000Z (3 days ago)");
     }
 }

@@ -66,7 +66,7 @@ pub(crate) struct ServeArgs {
     /// How a new authority answers verify [default: committed]
     #[arg(long, env = "CHANCERY_ANSWERS", value_enum)]
     pub(crate) answers: Option<AnswersArg>,
-    /// File of the key that signs checkpoints [default: <data-dir>/log-key, made at first start]
+    /// File of the key that signs checkpoints [default: log-key in the data folder, made at first start]
     #[arg(long, env = "CHANCERY_LOG_KEY_FILE", value_name = "FILE")]
     pub(crate) log_key_file: Option<PathBuf>,
     /// Name of a new authority's log, for ever [default: made at first start]
@@ -147,11 +147,12 @@ impl Settings {
         }
         let data_dir = args.data_dir.or(file.data_dir).map_or_else(default_data_dir, Ok)?;
         let url_file = args.database_url_file.or(file.database_url_file);
-        let database_url = match (args.database_url.or(file.database_url), url_file) {
-            (Some(url), _) => Some(url.into()),
-            (None, Some(path)) => Some(read_secret(&path)?),
-            (None, None) => None,
-        };
+        let database_url =
+            match (args.database_url.filter(|url| !url.is_empty()).or(file.database_url), url_file) {
+                (Some(url), _) => Some(url.into()),
+                (None, Some(path)) => Some(read_secret(&path)?),
+                (None, None) => None,
+            };
         let timeout = file.request_timeout.as_deref().map(humantime::parse_duration).transpose();
         let trusted_proxies =
             Some(args.trusted_proxies).filter(|networks| !networks.is_empty()).or(file.trusted_proxies);

@@ -53,6 +53,15 @@ pub enum ScopeText {
 }
 
 impl ScopeText {
+    /// The scope for the record, as it was asked for.
+    pub fn object(&self) -> String {
+        match self {
+            Self::Instance => "instance".to_owned(),
+            Self::Organization(organization) => format!("organization:{organization}"),
+            Self::Project(organization, project) => format!("project:{organization}/{project}"),
+        }
+    }
+
     /// The scope, if the caller may know of it.
     pub fn find(&self, state: &State, caller: &Caller) -> Result<Scope, Rejection> {
         match self {

@@ -14,7 +14,7 @@ pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
 pub use token::{Revoke, Rotate, Update};
 
-use crate::authority::{Caller, Principal, Refused};
+use crate::authority::{Caller, Principal, Reach, Refused};
 use crate::event::{Event, Metadata, Subject};
 use crate::id::{OrganizationId, TokenId};
 use crate::line::Idempotency;
@@ -28,6 +28,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A command and the conditions that came with it.
 #[derive(Debug)]
@@ -96,6 +97,31 @@ impl Command {
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
             Self::Revoke(_) => Some("tokens:revoke"),
+        }
+    }
+}
+
+impl Command {
+    /// What it would change, for the record of a command that changed nothing: as it was asked, by name or id.
+    pub fn object(&self) -> Option<String> {
+        match self {
+            Self::Start(_)
+            | Self::EnrollRoles
+            | Self::Resume(_)
+            | Self::ChangePolicy(_)
+            | Self::CreateOrganization(_)
+            | Self::Narrow(_) => None,
+            Self::RenameOrganization(RenameOrganization { organization, .. })
+            | Self::CreateProject(CreateProject { organization, .. }) => {
+                Some(format!("organization:{organization}"))
+            }
+            Self::RenameProject(rename) => {
+                Some(format!("project:{}/{}", rename.organization, rename.project))
+            }
+            Self::Mint(mint) => Some(mint.scope.object()),
+            Self::Update(Update { token, .. })
+            | Self::Rotate(Rotate { token, .. })
+            | Self::Revoke(Revoke { token, .. }) => Some(format!("token:{token}")),
         }
     }
 }
@@ -188,7 +214,17 @@ fn authorize_repeated(
             require("projects:create", place.organization().map_or(place, Scope::Organization))
         }
         Command::RenameProject(_) => require("projects:update", place),
-        Command::Mint(_) => require("tokens:mint", place),
+        // The answer hands the secret out again, so the caller still has to hold what the token can do.
+        Command::Mint(_) => {
+            require("tokens:mint", place)?;
+            match subject {
+                Subject::Token(id) => state
+                    .tokens()
+                    .get(id)
+                    .map_or(Ok(()), |token| caller.require_reach(state, &Reach::of(token))),
+                _ => Ok(()),
+            }
+        }
         Command::Narrow(_) => mint::authorize_narrow(caller).map(drop),
         Command::Update(update) => find_token(state, caller, update.token, "tokens:update").map(drop),
         Command::Rotate(rotate) => token::authorize_rotate(state, caller, rotate).map(drop),
@@ -216,6 +252,9 @@ fn hidden(subject: Subject) -> Rejection {
     }
 }
 
+/// How long the secret that a rotation of its own replaced may ask for the answer again: long enough for a retry.
+const OWN_ROTATION: Duration = Duration::from_mins(1);
+
 /// The caller of a rotation of itself that is asked again because its answer was lost: the secret that it shows is the
 /// one that this very rotation replaced. It gets the answer once more, and nothing else.
 pub fn repeats_own_rotation(
@@ -234,7 +273,8 @@ pub fn repeats_own_rotation(
     verify::standing(state, token, was_shown, at, address).ok()?;
     let caller = Caller { principal: Principal::Token(Arc::clone(token), *shown), address };
     let wanted = idempotency(&caller, repeat);
-    state.reply(&wanted.key, at).filter(|reply| reply.body == wanted.body).map(|_| caller)
+    let reply = state.reply(&wanted.key, at).filter(|reply| reply.body == wanted.body)?;
+    (at.since(reply.at) < OWN_ROTATION).then_some(caller)
 }
 
 /// 128 bits of a BLAKE3 are enough to tell requests apart, and half of one keeps lines small.

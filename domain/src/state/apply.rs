@@ -214,7 +214,7 @@ impl State {
             hash: minted.hash,
             prefix: minted.prefix,
             secret: 0,
-            older: Box::default(),
+            previous: None,
             parent: minted.parent,
             narrowed: minted.narrowed,
             not_before: minted.not_before,
@@ -249,15 +249,9 @@ impl State {
 
     fn rotate(&mut self, rotated: &TokenRotated) -> Result<(), Corrupt> {
         self.change_token(rotated.token, |token| {
-            let mut older: Vec<OldSecret> = token
-                .older
-                .iter()
-                // A second rotation ends an earlier overlap.
-                .map(|old| OldSecret { valid_until: None, ..*old })
-                .collect();
+            // Only the secret before can have an overlap: a second rotation ends an earlier one.
             let (hash, secret) = (token.hash, token.secret);
-            older.push(OldSecret { hash, secret, valid_until: rotated.overlap_until });
-            token.older = older.into();
+            token.previous = Some(OldSecret { hash, secret, valid_until: rotated.overlap_until });
             token.hash = rotated.hash;
             token.prefix = rotated.prefix;
             token.secret = rotated.secret;

@@ -30,8 +30,8 @@ pub struct Token {
     pub prefix: Prefix,
     /// The ordinal of its present secret; the first has 0.
     pub secret: u32,
-    /// The secrets before, oldest first.
-    pub older: Box<[OldSecret]>,
+    /// The secret before. All earlier ones have ended; the index of secrets knows them.
+    pub previous: Option<OldSecret>,
     /// The token that minted it.
     pub parent: Option<TokenId>,
     /// Whether it was narrowed from its parent.
@@ -117,15 +117,6 @@ impl Status {
 }
 
 impl Token {
-    /// Which secret of this token has this hash.
-    pub fn shown(&self, hash: &SecretHash) -> Option<Shown> {
-        if self.hash == *hash {
-            return Some(Shown { secret: self.secret, replaced: None });
-        }
-        let old = self.older.iter().find(|old| old.hash == *hash)?;
-        Some(Shown { secret: old.secret, replaced: Some(old.valid_until) })
-    }
-
     /// What was written about it.
     pub fn described(&self) -> Description {
         Description {

@@ -18,6 +18,8 @@ pub struct Tokens {
     slots: Vec<Arc<Token>>,
     by_id: HashTable<u32>,
     by_secret: HashTable<SecretEntry>,
+    /// The secrets that rotations replaced: the slot of their token, and their ordinal.
+    replaced: HashMap<SecretHash, (u32, u32)>,
     by_name: HashTable<u32>,
     by_organization: HashMap<Option<OrganizationId>, Vec<u32>>,
     children: HashMap<TokenId, Vec<u32>>,
@@ -64,11 +66,17 @@ impl Tokens {
 
     /// A token by the hash of one of its secrets, and which one that is.
     pub fn by_secret(&self, hash: &SecretHash) -> Option<(&Arc<Token>, Shown)> {
-        let entry = self.by_secret.find(secret_key(hash), |entry| {
-            entry.start == secret_start(hash) && self.slots[entry.slot as usize].shown(hash).is_some()
-        })?;
-        let token = &self.slots[entry.slot as usize];
-        Some((token, token.shown(hash)?))
+        let present = self.by_secret.find(secret_key(hash), |entry| {
+            entry.start == secret_start(hash) && self.slots[entry.slot as usize].hash == *hash
+        });
+        if let Some(entry) = present {
+            let token = &self.slots[entry.slot as usize];
+            return Some((token, Shown { secret: token.secret, replaced: None }));
+        }
+        let (slot, secret) = *self.replaced.get(hash)?;
+        let token = &self.slots[slot as usize];
+        let previous = token.previous.filter(|previous| previous.secret == secret);
+        Some((token, Shown { secret, replaced: Some(previous.and_then(|previous| previous.valid_until)) }))
     }
 
     /// The token that holds a name in a scope: the last one that took it and was not revoked. It may have expired.
@@ -127,7 +135,9 @@ impl Tokens {
             journal(TokenUndo::Held { of: slot, before: Some(slot) });
         }
         if before.hash != token.hash {
+            self.forget_secret(&before.hash, slot);
             self.index_secret(&token.hash, slot);
+            self.replaced.insert(before.hash, (slot, before.secret));
         }
         self.slots[slot as usize] = token;
         journal(TokenUndo::Replaced(slot, before));
@@ -141,8 +151,11 @@ impl Tokens {
             TokenUndo::Held { of, before } => self.set_holder(of, before),
             TokenUndo::Replaced(slot, before) => {
                 let after = std::mem::replace(&mut self.slots[slot as usize], before);
-                if after.hash != self.slots[slot as usize].hash {
+                let hash = self.slots[slot as usize].hash;
+                if after.hash != hash {
                     self.forget_secret(&after.hash, slot);
+                    self.index_secret(&hash, slot);
+                    self.replaced.remove(&hash);
                 }
             }
             TokenUndo::Added(slot) => {
@@ -168,10 +181,8 @@ impl Tokens {
         for (slot, (token, theirs)) in (0..).zip(self.slots.iter().zip(&other.slots)) {
             let same_holder = self.holder(token.scope, &token.name) == other.holder(token.scope, &token.name);
             let found = [self, other].iter().all(|tokens| {
-                let mut hashes = token.older.iter().map(|old| old.hash).chain([token.hash]);
                 tokens.slot_of(token.id) == Some(slot)
-                    && hashes
-                        .all(|hash| tokens.by_secret(&hash).is_some_and(|(found, _)| found.id == token.id))
+                    && tokens.by_secret(&token.hash).is_some_and(|(found, _)| found.id == token.id)
             });
             if token != theirs || !same_holder || !found {
                 return Some(format!("token {}", token.id));
@@ -180,7 +191,8 @@ impl Tokens {
         let indexed = |tokens: &Self| (tokens.by_id.len(), tokens.by_secret.len(), tokens.by_name.len());
         (indexed(self) != indexed(other)
             || self.by_organization != other.by_organization
-            || self.children != other.children)
+            || self.children != other.children
+            || self.replaced != other.replaced)
             .then(|| "the indexes of tokens".to_owned())
     }
 

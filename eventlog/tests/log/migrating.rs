@@ -103,8 +103,10 @@ fn reports() -> Migrator {
 async fn other_crates_migrate_into_schemas_of_their_own() {
     let database = database().await;
     let log = database.log().await;
-    let (one, two) =
-        tokio::join!(log.migrate_more(reports(), "reports"), log.migrate_more(reports(), "reports"));
+    let (one, two) = tokio::join!(
+        log.migrate_more(reports(), "reports", &[]),
+        log.migrate_more(reports(), "reports", &[])
+    );
     assert_eq!((one, two), (Ok(()), Ok(())));
     let mut owner = database.owner().await;
     owner.execute("INSERT INTO reports.seen SELECT version FROM reports.migrations").await.unwrap();

@@ -19,6 +19,7 @@ mod restart;
 mod secrets;
 mod shutdown;
 mod tidy;
+mod tour;
 mod verify;
 
 use std::time::Duration;

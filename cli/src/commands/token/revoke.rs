@@ -131,7 +131,6 @@ async fn confirm(
         if found.len() == 1 { "this token".to_owned() } else { format!("these {} tokens", found.len()) };
     let with = if args.cascade { " and everything minted with it" } else { "" };
     if !prompt::confirm(&format!("Revoke {what}{with} for good?"))? {
-        context.output.remark("Nothing was revoked.");
         return Err(Failure::Cancelled);
     }
     Ok(found.iter().map(|token| token.id.to_string()).collect())

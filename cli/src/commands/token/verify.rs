@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let answer = client.ask::<Verdict>(&["v1", "verify"], &body).await?;
     let output = &context.output;
     match output.format() {
-        Format::Table | Format::Secret => output::print(&table::pairs(&lines(&answer.value, output.now())))?,
+        Format::Table | Format::Secret => output::print(&table::pairs(&lines(&answer.value, times::now())))?,
         Format::Json => output.json(answer.json.get())?,
         Format::Id => {
             let ids = answer.value.token.iter().map(|token| format!("{}\n", token.id));
