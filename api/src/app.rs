@@ -2,7 +2,7 @@
 
 use crate::auth::Session;
 use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
-use crate::error::problem;
+use crate::error::{invalid, problem};
 use crate::respond::POSITION;
 use crate::{openapi, system};
 use axum::Router;
@@ -151,6 +151,15 @@ impl App {
 
     /// Hands work to the scribe.
     pub(crate) async fn submit(&self, call: Call, work: Work) -> Result<Answered, Problem> {
+        // What is asked for stands in the record of the call.
+        let object = match &work {
+            Work::Command(request, _) => request.command.object(),
+            Work::Read(read) => read.object(),
+            Work::Verify(_) => None,
+        };
+        if object.is_some_and(|object| self.holds_admin_token(&object)) {
+            return Err(invalid("path", "…", "a path and a query without the admin token in them"));
+        }
         self.node().submit(call, work).await.map_err(|failure| problem(&failure))
     }
 
