@@ -5,8 +5,9 @@ use super::settings::Settings;
 use anyhow::{Context, Result, anyhow, bail};
 use api::App;
 use api::edge::{self, RequestIds, Tls, TrustedProxies};
+use domain::event::LogPlace;
 use eventlog::private::{self, PrivatePostgres};
-use eventlog::{Log, LogKey, Random};
+use eventlog::{Log, LogKey, Mark, Random};
 use projections::{Fatal, Node, Options, Starting};
 use secrecy::ExposeSecret;
 use sqlx::postgres::PgConnectOptions;
@@ -147,6 +148,7 @@ impl Running {
 pub(crate) async fn accept(settings: Settings) -> Result<()> {
     let database = open(&settings).await?;
     let random = Random::system();
+    let seen = Mark::load(&settings.data_dir)?;
     let accepted = async {
         let head = database.log.head().await?;
         let origin = settings.origin.clone().unwrap_or_else(|| format!("resumed.invalid/{}", head.size));
@@ -154,7 +156,11 @@ pub(crate) async fn accept(settings: Settings) -> Result<()> {
         let resumed =
             node.live().read(|state| state.instance().and_then(|instance| instance.resumed.clone()));
         node.stop().await?;
-        Ok::<_, anyhow::Error>(resumed)
+        // What an earlier acceptance left on the log is not this one's.
+        let given_up = |place: &LogPlace| {
+            seen.is_some_and(|mark| (mark.size, mark.commit) == (place.size, place.commit))
+        };
+        Ok::<_, anyhow::Error>(resumed.filter(given_up))
     };
     let resumed = accepted.await;
     stop_postgres(database.postgres).await?;
