@@ -45,7 +45,7 @@ async fn work(authority: Arc<Authority>, name: String, count: Arc<Counts>) -> To
         let mint = authority.admin.call("POST", "/v1/tokens").key(body["name"].as_str().unwrap()).json(&body);
         match mint.try_send().await {
             Ok(answer) if answer.status == 201 => {
-                told.minted.push((answer.text_of("name"), answer.text_of("id")))
+                told.minted.push((answer.text_of("name"), answer.text_of("id")));
             }
             Ok(answer) => {
                 assert_eq!(answer.status, 503, "{}", answer.text);

@@ -45,3 +45,8 @@ fn damaged(secret: &str) -> String {
     let other = if secret.ends_with('0') { '1' } else { '0' };
     format!("{}{other}", &secret[..secret.len() - 1])
 }
+
+/// Bytes as lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
