@@ -1,12 +1,13 @@
 //! What all handlers share, and the router of everything.
 
+use crate::admin::AdminToken;
 use crate::auth::Session;
 use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
-use crate::error::{invalid, problem};
+use crate::error::{invalid, problem, unauthenticated};
 use crate::respond::POSITION;
 use crate::{openapi, system};
 use axum::Router;
-use domain::authority::{Caller, Credential};
+use domain::authority::{self, Caller, Credential};
 use domain::decide::Entropy;
 use domain::id::TokenId;
 use domain::query::Read;
@@ -15,39 +16,13 @@ use domain::state::State;
 use domain::time::Timestamp;
 use projections::{Answered, Call, Node, Work};
 use prometheus_client::registry::Registry;
-use secrecy::{ExposeSecret, SecretString};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 /// How long a read waits for the position that `at_least` asks for.
 const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
-
-/// The break-glass token. Its text is kept in memory, to be recognised where it was put by mistake.
-#[derive(Clone)]
-pub struct AdminToken {
-    hash: SecretHash,
-    text: SecretString,
-}
-
-impl AdminToken {
-    /// The fewest characters it may have.
-    pub const LEAST: usize = 32;
-
-    /// From its text; none when that is too short, or holds white space or control characters.
-    pub fn new(text: &str) -> Option<Self> {
-        let fits =
-            text.chars().count() >= Self::LEAST && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-        fits.then(|| Self { hash: SecretHash::of(text), text: text.into() })
-    }
-
-    /// Compares hashes, in a time that does not depend on them.
-    fn is(&self, hash: &SecretHash) -> bool {
-        self.hash.0.ct_eq(&hash.0).into()
-    }
-}
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -117,16 +92,17 @@ impl App {
     pub(crate) fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let masked = domain::text::mask(text);
         match &self.0.admin {
-            Some(admin) if self.holds_admin_token(&masked) => {
-                Cow::Owned(masked.replace(admin.text.expose_secret(), "admin-token…"))
-            }
-            _ => masked,
+            Some(admin) => match admin.mask(&masked) {
+                Cow::Owned(found) => Cow::Owned(found),
+                Cow::Borrowed(_) => masked,
+            },
+            None => masked,
         }
     }
 
     /// Whether the break-glass token stands in a text.
     pub(crate) fn holds_admin_token(&self, text: &str) -> bool {
-        self.0.admin.as_ref().is_some_and(|admin| text.contains(admin.text.expose_secret()))
+        self.0.admin.as_ref().is_some_and(|admin| matches!(admin.mask(text), Cow::Owned(_)))
     }
 
     /// Now, by the authority's clock.
@@ -178,7 +154,14 @@ impl App {
         {
             return Err(crate::error::behind(wanted, self.node().live().position()));
         }
-        Ok(answered.caller)
+        self.node().live().read(|state| self.again(state, session))
+    }
+
+    /// Who calls, by the state as it is now: while a read waited, its credential may have ended.
+    pub(crate) fn again(&self, state: &State, session: &Session) -> Result<Caller, Problem> {
+        let address = session.address();
+        authority::authenticate(state, session.credential(), self.now(), address)
+            .map_err(|refused| unauthenticated(refused.code))
     }
 
     /// Does a read in one look.
@@ -190,10 +173,13 @@ impl App {
         at_least: Option<u64>,
         look: impl FnOnce(&State, &Caller) -> Result<R, domain::rejection::Rejection>,
     ) -> Result<(R, u64), Problem> {
-        let caller = self.readable(&session, operation, read, at_least).await?;
+        self.readable(&session, operation, read, at_least).await?;
         let position = self.node().live().position();
-        let found = self.node().live().read(|state| look(state, &caller));
-        Ok((found.map_err(|rejection| problem(&rejection.into()))?, position))
+        let found = self.node().live().read(|state| {
+            let caller = self.again(state, &session)?;
+            look(state, &caller).map_err(|rejection| problem(&rejection.into()))
+        })?;
+        Ok((found, position))
     }
 }
 

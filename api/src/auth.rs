@@ -3,18 +3,20 @@
 use crate::app::App;
 use crate::edge::{Problem, RequestContext, RequestId, codes};
 use axum::extract::FromRequestParts;
+use domain::authority::Credential;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use projections::{Call, Client, Presented, SealKey};
 use secrecy::{ExposeSecret, SecretString};
+use std::net::IpAddr;
 
 /// The longest credential that is looked at, in bytes. Imported keys may be longer than a secret of ours.
 const LONGEST: usize = 4_096;
 
 /// A request with a credential. Whether that is in force is decided with the request itself.
 pub(crate) struct Session {
-    presented: Presented,
+    credential: Credential,
     text: SecretString,
     client: Client,
     request: RequestId,
@@ -24,11 +26,21 @@ impl Session {
     /// The call of an operation.
     pub(crate) fn call(&self, operation: &'static str) -> Call {
         Call {
-            presented: self.presented,
+            presented: Presented::Credential(self.credential),
             client: self.client.clone(),
             request: self.request.as_str().into(),
             operation,
         }
+    }
+
+    /// What was shown.
+    pub(crate) fn credential(&self) -> Credential {
+        self.credential
+    }
+
+    /// From where.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.client.address
     }
 
     /// The key under which an answer's secret is kept for a repeated request.
@@ -40,7 +52,7 @@ impl Session {
     pub(crate) fn of(app: &App, text: &str, context: &RequestContext) -> Self {
         let agent = context.agent().map(|agent| app.mask(&agent).as_ref().into());
         Self {
-            presented: Presented::Credential(app.credential(text)),
+            credential: app.credential(text),
             text: text.into(),
             client: Client { address: context.address(), agent },
             request: context.id(),

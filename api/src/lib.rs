@@ -6,6 +6,7 @@
 //! Invariant: no answer leaves before its record is on the log (or, where the authority is set to bounded answers,
 //! before it is queued for it), and every error is a problem with a documented code.
 
+mod admin;
 pub mod app;
 mod auth;
 mod change;
@@ -22,5 +23,6 @@ mod tokens;
 mod verify;
 pub mod wire;
 
-pub use app::{AdminToken, App, router};
+pub use admin::AdminToken;
+pub use app::{App, router};
 pub use openapi::document;

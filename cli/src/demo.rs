@@ -30,7 +30,9 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     private::find_or_install(None, announce).await?;
     let running = start(&args).await?;
     let admin = serve::read_secret(&running.settings().data_dir.join("admin-token"))?;
-    let sample = Sample { client: Client::new(), url: running.url(), admin };
+    // A proxy of the environment must not see the admin token on its way to this machine.
+    let client = Client::builder().no_proxy().build()?;
+    let sample = Sample { client, url: running.url(), admin };
     let made = sample.make().await.context("making the sample")?;
     crate::print_lines(&next_steps(&running, made)?);
     serve::until_told(running).await

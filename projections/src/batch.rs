@@ -103,6 +103,22 @@ impl Sought {
     }
 }
 
+/// A state that is taken back however the deciding ends, by a panic as well.
+struct Tentative<'s>(&'s mut State);
+
+impl<'s> Tentative<'s> {
+    fn begin(state: &'s mut State) -> Self {
+        state.begin();
+        Self(state)
+    }
+}
+
+impl Drop for Tentative<'_> {
+    fn drop(&mut self) {
+        self.0.roll_back();
+    }
+}
+
 /// A use on its way into a line.
 struct Noting<'n> {
     caller: &'n Caller,
@@ -146,17 +162,15 @@ impl<'a> Batch<'a> {
             );
         }
         live.write(|state| {
-            state.begin();
-            let held = items
+            let tentative = Tentative::begin(state);
+            items
                 .map(|(call, work)| {
                     let folded = self.events.len();
-                    let held = self.item(live, state, call, work);
-                    self.events[folded..].iter().try_for_each(|line| state.apply(line))?;
+                    let held = self.item(live, tentative.0, call, work);
+                    self.events[folded..].iter().try_for_each(|line| tentative.0.apply(line))?;
                     Ok(held)
                 })
-                .collect();
-            state.roll_back();
-            held
+                .collect()
         })
     }
 

@@ -30,6 +30,9 @@ pub enum Fatal {
     /// An authority cannot begin, or cannot go on with this database.
     #[error("{0}")]
     Start(String),
+    /// A task of the node's ended by a panic: a mistake in this program.
+    #[error("the {0} ended by a panic")]
+    Panicked(&'static str),
     /// Lines that do not follow from each other.
     #[error(transparent)]
     Fold(#[from] Corrupt),

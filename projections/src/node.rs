@@ -282,8 +282,10 @@ fn supervise(
     task: impl Future<Output = Result<(), Fatal>> + Send + 'static,
     failing: Arc<watch::Sender<Option<Arc<Fatal>>>>,
 ) -> JoinHandle<()> {
+    let running = tokio::spawn(task);
     tokio::spawn(async move {
-        if let Err(fatal) = task.await {
+        let ended = running.await.unwrap_or(Err(Fatal::Panicked(name)));
+        if let Err(fatal) = ended {
             tracing::error!(task = name, error = %fatal, "the node stops");
             failing.send_replace(Some(Arc::new(fatal)));
         }

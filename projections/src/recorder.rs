@@ -77,6 +77,15 @@ impl Recorder {
             Answer::Rejected(_, rejection) => Err(Failure::Rejected(rejection.clone())),
             Answer::Refused(refused) => Err(Failure::Unauthenticated(refused.code)),
         };
+        // Nothing is recorded of a caller that no token names, and one line of a caller that is refused.
+        let (weight, inquiries) = match &answered {
+            Answer::Refused(Refused { token: None, .. }) => {
+                stats.unknown.fetch_add(1, Relaxed);
+                return result;
+            }
+            Answer::Refused(_) | Answer::Rejected(..) => (1, Vec::new()),
+            Answer::Verified(..) => (weight, inquiries),
+        };
         stats.unrecorded.fetch_add(weight, Relaxed);
         let record = Record { at, seen, call, inquiries, answered };
         if self.queue.try_send(record).is_err() {

@@ -59,8 +59,8 @@ impl Scribe {
             return Err(Failure::Overloaded);
         }
         let (reply, answer) = oneshot::channel();
-        let sent = self.queue.send(Item { call, work, reply, weight }).await;
-        if sent.is_err() {
+        // The queue has room for as many items as there may be weight, so it is full only when it is closed.
+        if self.queue.try_send(Item { call, work, reply, weight }).is_err() {
             self.waiting.fetch_sub(weight, Relaxed);
             return Err(Failure::Stopping);
         }
@@ -96,8 +96,8 @@ enum Written {
     Done(Decided, Vec<Held>, Place),
     /// Nothing happened.
     Away(Error),
-    /// It may have happened.
-    Unknown(Draft, Condition, Decided),
+    /// It may have happened; it was sent then.
+    Unknown(Draft, Condition, Decided, Duration),
 }
 
 impl Desk {
@@ -220,14 +220,15 @@ impl Desk {
                 self.turn_away(|| Failure::Unavailable);
                 Ok(())
             }
-            Ok(Written::Unknown(draft, condition, decided)) => {
+            Ok(Written::Unknown(draft, condition, decided, since)) => {
                 self.live.stats.failures.fetch_add(1, Relaxed);
                 tracing::warn!(commit = %draft.id, "the database was lost half-way through a commit");
                 answer_all(items, || Failure::OutcomeUnknown);
-                self.find_out(&draft, condition, &decided, stop).await
+                self.find_out(&draft, condition, &decided, since, stop).await
             }
             Err(fatal) => {
-                answer_all(items, || Failure::Stopping);
+                // It may have come to light only after the commit.
+                answer_all(items, || Failure::OutcomeUnknown);
                 Err(fatal)
             }
         }
@@ -323,7 +324,7 @@ impl Desk {
                 self.people.dropped();
                 Ok(None)
             }
-            Err(Error::OutcomeUnknown { .. }) => Ok(Some(Written::Unknown(draft, condition, decided))),
+            Err(Error::OutcomeUnknown { .. }) => Ok(Some(Written::Unknown(draft, condition, decided, since))),
             Err(error) if is_fatal(&error) => Err(error.into()),
             Err(error) => {
                 self.people.dropped();
@@ -358,15 +359,17 @@ impl Desk {
         draft: &Draft,
         condition: Condition,
         decided: &Decided,
+        since: Duration,
         stop: &CancellationToken,
     ) -> Result<(), Fatal> {
         loop {
             self.turn_away(|| Failure::Unavailable);
-            let since = self.live.clock().monotonic();
             match self.writer.resolve(draft, condition).await {
                 Ok(Appended::Committed(place)) => {
                     tracing::info!(commit = %draft.id, "the commit that was in doubt had happened");
-                    return self.enrolled(draft, decided, place, since);
+                    // The state is as new as the commit, not as the finding out: others may have written since.
+                    self.enrolled(draft, decided, place, since)?;
+                    return self.look().await;
                 }
                 Ok(Appended::ConditionFailed) => {
                     tracing::info!(commit = %draft.id, "the commit that was in doubt had not happened");

@@ -36,7 +36,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const UNMATCHED: &str = "unmatched";
 
 /// Largest body where a router sets no `DefaultBodyLimit` of its own.
-pub const BODY_LIMIT: usize = 256 * 1024;
+pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// A monotonic clock: the time since some fixed moment.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -87,7 +87,7 @@ impl Stack {
 
     /// Puts the stack around a router with all its routes: those that are added to the result do not pass it.
     ///
-    /// Gives it the fallbacks for unknown paths and methods, and a body limit of 256 KiB, which routers inside
+    /// Gives it the fallbacks for unknown paths and methods, and a body limit of 64 KiB, which routers inside
     /// may have changed for themselves by a `DefaultBodyLimit` layer of their own.
     pub fn wrap(&self, router: Router) -> Router {
         router

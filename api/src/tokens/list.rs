@@ -79,14 +79,15 @@ pub(crate) async fn list(
     let after = after.map(|after| Position { value: after.value, slot: after.slot });
     let at = app.now();
     let read = Read::Tokens(filter.scope.clone());
-    let caller = app.readable(&session, "tokens.list", read, query.at_least).await?;
+    app.readable(&session, "tokens.list", read, query.at_least).await?;
     let live = app.node().live();
     let position = live.position();
     let mut listing = Listing::new(&filter, order, after.as_ref(), limit);
-    while live
-        .read(|state| listing.step(state, &caller, at))
-        .map_err(|rejection| problem(&rejection.into()))?
-    {
+    let mut step = |state: &_| {
+        let caller = app.again(state, &session)?;
+        listing.step(state, &caller, at).map_err(|rejection| problem(&rejection.into()))
+    };
+    while live.read(&mut step)? {
         tokio::task::yield_now().await;
     }
     let (found, next) = listing.finish();

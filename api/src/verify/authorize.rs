@@ -3,7 +3,7 @@ use crate::auth::{Session, bearer};
 use crate::edge::extract::Query;
 use crate::edge::serve::Connection;
 use crate::edge::{Problem, RequestContext, codes};
-use crate::error::unauthenticated;
+use crate::error::{invalid, unauthenticated};
 use crate::respond::POSITION;
 use crate::tokens::{view_grants, view_scope};
 use crate::wire;
@@ -60,7 +60,7 @@ pub(crate) async fn authorize(
 ) -> Result<Response, Problem> {
     let own = bearer(&headers, &CALLER).map_err(|problem| own_credential(&problem))?;
     let session = Session::of(&app, own, &context);
-    let stated = headers.get(FORWARDED_FOR).map(|value| value.to_str().unwrap_or_default().to_owned());
+    let stated = stated_address(&headers)?;
     // Without its own header, a proxy that this node trusts says where its client is as it always does.
     let peer = connection.map(|Extension(connection)| connection.peer.ip().to_canonical());
     let forwarded = context.address().filter(|address| peer.is_some_and(|peer| peer != *address));
@@ -89,6 +89,16 @@ pub(crate) async fn authorize(
             Err(Problem::new(codes::FORBIDDEN).detail(verdict.code.explanation().to_owned()))
         }
         code => Err(unauthenticated(code)),
+    }
+}
+
+/// The client's address as the proxy states it, once and readable: one that a client sent along would be a second.
+fn stated_address(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut values = headers.get_all(FORWARDED_FOR).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) if value.to_str().is_ok() => Ok(value.to_str().ok().map(str::to_owned)),
+        _ => Err(invalid("Chancery-Client-Address", "…", "one header with one address")),
     }
 }
 

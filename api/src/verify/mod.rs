@@ -65,11 +65,10 @@ fn read_client(app: &App, client: wire::Client) -> Result<Client, Problem> {
         .address
         .map(|text| text.parse().map_err(|_| invalid("client.address", &text, "an IPv4 or IPv6 address")))
         .transpose()?;
-    let agent = client.agent.filter(|text| !text.is_empty()).map(|text| {
-        let visible: String = text.chars().filter(|c| !text::is_forbidden(*c)).collect();
-        let cut = visible.floor_char_boundary(AGENT);
-        app.mask(&visible[..cut]).as_ref().into()
-    });
+    let agent = client
+        .agent
+        .filter(|text| !text.is_empty())
+        .map(|text| text::cut(&app.mask(&text), AGENT).as_str().into());
     Ok(Client { address, agent })
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn made_file(settings: &Settings) -> PathBuf {
 }
 
 /// The token that was given, or that was made at first start; none where there is neither.
-pub(crate) fn read(settings: &Settings) -> Result<Option<AdminToken>> {
+pub(crate) fn read(settings: &Settings, random: &Random) -> Result<Option<AdminToken>> {
     let text = match (&settings.admin_token_file, &settings.admin_token) {
         (Some(path), _) => read_secret(path)?,
         (None, Some(text)) => text.clone(),
@@ -26,12 +26,15 @@ pub(crate) fn read(settings: &Settings) -> Result<Option<AdminToken>> {
         }
         (None, None) => return Ok(None),
     };
-    check(&text).map(Some)
+    check(&text, random).map(Some)
 }
 
-fn check(text: &SecretString) -> Result<AdminToken> {
-    AdminToken::new(text.expose_secret()).with_context(|| {
-        format!("the admin token has to have at least {} characters and no white space", AdminToken::LEAST)
+fn check(text: &SecretString, random: &Random) -> Result<AdminToken> {
+    AdminToken::new(text.expose_secret(), random).with_context(|| {
+        format!(
+            "the admin token has to have at least {} visible ASCII characters, no quote or backslash among them",
+            AdminToken::LEAST
+        )
     })
 }
 

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Serves until it is told to stop, or the node stops by itself.
 pub(crate) async fn run(args: ServeArgs) -> Result<()> {
-    log_to_stderr("info,sqlx=warn");
+    log_to_stderr("info,sqlx=warn,sqlx_postgres::options=error");
     let running = Running::start(Settings::read(args)?).await?;
     running.announce();
     until_told(running).await

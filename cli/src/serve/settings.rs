@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -201,7 +201,10 @@ fn read_file(given: Option<&Path>) -> Result<FileSettings> {
     let usual = Path::new("chancery.toml");
     let path = match given {
         Some(path) => path,
-        None if usual.exists() => usual,
+        None if usual.exists() => {
+            refuse_others(usual)?;
+            usual
+        }
         None => return Ok(FileSettings::default()),
     };
     config::Config::builder()
@@ -209,6 +212,18 @@ fn read_file(given: Option<&Path>) -> Result<FileSettings> {
         .build()
         .and_then(config::Config::try_deserialize)
         .with_context(|| format!("the settings file {}", path.display()))
+}
+
+/// A file that just lies where the program is started may be somebody else's: it can name programs to run.
+fn refuse_others(path: &Path) -> Result<()> {
+    let found = std::fs::metadata(path)?;
+    if found.uid() != rustix::process::geteuid().as_raw() || found.permissions().mode() & 0o022 != 0 {
+        bail!(
+            "{} belongs to another user, or others can write it; name it with --config if it is meant",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// As root the system's place, otherwise the user's (XDG Base Directory Specification, `XDG_DATA_HOME`).

@@ -61,7 +61,7 @@ impl Running {
                 return Err(error);
             }
         };
-        let admin = admin::read(&settings)?;
+        let admin = admin::read(&settings, &random)?;
         if admin.is_none() {
             tracing::warn!("there is no admin token: only tokens can administer this authority");
         }
