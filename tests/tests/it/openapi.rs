@@ -80,8 +80,7 @@ async fn the_reference_works_without_a_connection_to_anywhere() {
     assert_eq!(page.status, 200);
     let policy = page.header("content-security-policy");
     assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self'"), "{policy}");
-    let attributes =
-        page.text.split(['"', '\'']).filter(|text| is_file(text));
+    let attributes = page.text.split(['"', '\'']).filter(|text| is_file(text));
     let mut found = 0;
     for file in attributes {
         assert!(!file.contains("//"), "{file} comes from elsewhere");

@@ -86,7 +86,7 @@ async fn questions_have_limits_too() {
     let kept = world.database.personal(lines[0].text_at("/client/agent")).await.1;
     assert!(kept.starts_with("aé") && kept.len() <= 256, "{kept}");
     // Any text may be presented as a token: it is looked up, and never kept.
-    for token in ["", " ", "a\u{0}b", &"x".repeat(100_000), "ключ"] {
+    for token in ["", " ", "a\u{0}b", &"x".repeat(60_000), "ключ"] {
         assert_eq!(tenants.verifier.code_of(token).await, "unknown");
     }
 }
