@@ -3,7 +3,7 @@
 use crate::admin::AdminToken;
 use crate::auth::Session;
 use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
-use crate::error::{problem, unauthenticated};
+use crate::error::{invalid, problem, unauthenticated};
 use crate::respond::POSITION;
 use crate::{openapi, system};
 use axum::Router;
@@ -130,7 +130,11 @@ impl App {
 
     /// Hands work to the scribe.
     pub(crate) async fn submit(&self, mut call: Call, work: Work) -> Result<Answered, Problem> {
-        call.object = work.object().map(|object| text::cut(&self.mask(&object), OBJECT).into());
+        let object = work.object();
+        if object.as_ref().is_some_and(|object| self.holds_admin_token(object)) {
+            return Err(invalid("path", "…", "a path and a query without the admin token in them"));
+        }
+        call.object = object.map(|object| text::cut(&object, OBJECT).into());
         self.node().submit(call, work).await.map_err(|failure| problem(&failure))
     }
 

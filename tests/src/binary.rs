@@ -55,15 +55,16 @@ pub struct Exited {
 impl Binary {
     /// Over a database that is given.
     pub fn over(url: &str) -> Binary {
-        Binary::new().variable("DATABASE_URL", url).variable("CHANCERY_ADMIN_TOKEN", ADMIN)
+        Binary::bare().variable("DATABASE_URL", url).variable("CHANCERY_ADMIN_TOKEN", ADMIN)
     }
 
     /// Over a private Postgres of its own.
     pub fn alone() -> Binary {
-        Binary::new().variable("CHANCERY_ADMIN_TOKEN", ADMIN)
+        Binary::bare().variable("CHANCERY_ADMIN_TOKEN", ADMIN)
     }
 
-    fn new() -> Binary {
+    /// With nothing said but where its folder is.
+    pub fn bare() -> Binary {
         let folder = tempfile::Builder::new().prefix("chancery-node-").tempdir().unwrap();
         Binary { folder, arguments: Vec::new(), variables: Vec::new(), child: None, client: client() }
     }
@@ -110,7 +111,8 @@ impl Binary {
         let mut ended = None;
         eventually("the program to answer, or to end", || {
             ended = self.child.as_mut().unwrap().try_wait().unwrap();
-            ended.is_some() || address.exists()
+            // The file is there a moment before the address is in it.
+            ended.is_some() || std::fs::read_to_string(&address).is_ok_and(|text| text.ends_with('\n'))
         })
         .await;
         assert!(ended.is_none(), "the program ended: {ended:?}\n{}", self.stderr());

@@ -134,7 +134,8 @@ impl NodeOptions {
             Ok(Starting { origin, log_key, answers })
         };
         let node = Node::start(log, options, starting).await?;
-        let (app, router, metrics) = api::router(node, AdminToken::new(ADMIN, &Random::system()), true);
+        let admin = AdminToken::new(ADMIN, &Random::system());
+        let (app, router, metrics) = api::router(node, admin, true);
         let ids = RequestIds::new(u32::from_le_bytes(self.random.bytes()));
         let proxies = TrustedProxies::new(self.trusted_proxies);
         let stack = app.stack(ids, proxies, self.timeout, Some(Arc::clone(&metrics)));

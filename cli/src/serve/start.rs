@@ -175,9 +175,7 @@ async fn open(settings: &Settings) -> Result<Database> {
         fs::create_dir_all(&settings.data_dir)
             .with_context(|| format!("making the data folder {}", settings.data_dir.display()))?;
         let lock = lock(&settings.data_dir)?;
-        // The error of a URL that cannot be read may quote it, and with it a password.
-        let options: PgConnectOptions =
-            url.expose_secret().parse().map_err(|_| anyhow!("DATABASE_URL is not a postgres:// URL"))?;
+        let options = read_url(url.expose_secret())?;
         let log = connect(options, settings).await?;
         return Ok(Database { log, postgres: None, lock: Some(lock) });
     }
@@ -187,6 +185,14 @@ async fn open(settings: &Settings) -> Result<Database> {
     let postgres = PrivatePostgres::start(options).await?;
     let log = connect(postgres.connect_options(), settings).await?;
     Ok(Database { log, postgres: Some(postgres), lock: None })
+}
+
+/// The library takes any scheme, and for `mysql://…` would connect to whatever answers on this machine. Its own error
+/// may quote the URL, and with it a password.
+fn read_url(url: &str) -> Result<PgConnectOptions> {
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    let options = url.parse().ok().filter(|_| is_postgres);
+    options.context("DATABASE_URL is not a postgres:// URL")
 }
 
 async fn connect(options: PgConnectOptions, settings: &Settings) -> Result<Log> {

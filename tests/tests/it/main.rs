@@ -1,7 +1,5 @@
 //! The black-box suites: one binary, a module a topic, a database a test.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::format_collect, reason = "a test may take its time over a few bytes")]
-#![expect(clippy::case_sensitive_file_extension_comparisons, reason = "the files are our own")]
 
 mod at_least;
 mod authority;
@@ -16,9 +14,11 @@ mod limits;
 mod nodes;
 mod openapi;
 mod outage;
+mod overload;
 mod record;
 mod restart;
 mod secrets;
+mod serve;
 mod shutdown;
 mod tidy;
 mod tour;
@@ -46,4 +46,9 @@ fn never_issued(seed: u8) -> String {
 fn damaged(secret: &str) -> String {
     let other = if secret.ends_with('0') { '1' } else { '0' };
     format!("{}{other}", &secret[..secret.len() - 1])
+}
+
+/// Bytes as lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }

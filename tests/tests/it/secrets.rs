@@ -10,7 +10,7 @@ use std::process::Command;
 fn encodings(secret: &str) -> Vec<(String, String)> {
     // The first 12 characters are its prefix, which everyone may see; the rest is the secret.
     let rest = &secret.as_bytes()[12..];
-    let hex: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = crate::hex(rest);
     let mut forms = vec![
         ("as it is".to_owned(), secret[12..].to_owned()),
         ("its first half".to_owned(), secret[12..33].to_owned()),
@@ -188,7 +188,7 @@ fn the_search_finds_what_it_looks_for() {
     let secret = crate::never_issued(3);
     for offset in 0..3 {
         let text = format!("{}{secret}!", "x".repeat(offset));
-        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = crate::hex(text.as_bytes());
         for hidden in [text.clone(), hex, STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {
             assert!(encodings(&secret).iter().any(|(_, form)| hidden.contains(form)), "{hidden}");
         }

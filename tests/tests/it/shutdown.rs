@@ -84,3 +84,25 @@ async fn under_load_every_answer_is_whole_and_every_acknowledged_change_is_kept(
     let mark = std::fs::read_to_string(binary.folder().join("mark")).unwrap();
     assert!(mark.contains("\"size\""), "{mark}");
 }
+
+#[tokio::test]
+async fn bounded_uses_that_were_answered_are_recorded_before_the_end() {
+    let database = Database::new().await;
+    let mut binary = Binary::over(&database.url()).argument("--answers").argument("bounded");
+    binary.start().await;
+    let admin = binary.admin();
+    admin.organization("acme").await;
+    let slowly = json!({"policy": {"record_within_ms": 10_000}});
+    admin.patch("/v1/instance", slowly).await.expect(200);
+    let verifier = admin.mint("v", json!({"organization": "acme"}), &["verifier"]).await;
+    let token = admin.mint("t", json!({"organization": "acme"}), &["member"]).await;
+    for _ in 0..50 {
+        let verdict = binary.anon().with(&verifier.secret).verify(&token.secret).await;
+        assert_eq!((verdict.code(), verdict.body.get("position")), ("valid", None));
+    }
+    assert!(binary.terminate().await.status.success());
+    let uses = database.entries().await;
+    let uses =
+        uses.iter().filter(|entry| entry.kind == "TokenUsed" && entry.text_at("/token") == token.id).count();
+    assert_eq!(uses, 50);
+}

@@ -62,19 +62,6 @@ fn every_library_says_what_it_is_for() {
 }
 
 #[test]
-fn no_line_of_prose_is_longer_than_the_code_may_be() {
-    for path in files("md") {
-        let is_prose = |line: &&str| !line.starts_with('|') && !line.contains("](") && !line.contains("http");
-        let mut in_code = false;
-        for line in read(&path).lines() {
-            in_code ^= line.starts_with("```");
-            let too_long = !in_code && is_prose(&line) && line.chars().count() > 120;
-            assert!(!too_long, "{}: {line}", path.display());
-        }
-    }
-}
-
-#[test]
 fn every_document_is_found_from_another() {
     let documents = files("md");
     for path in documents.iter().filter(|path| path.parent().is_some_and(|folder| folder.ends_with("docs"))) {

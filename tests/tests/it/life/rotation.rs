@@ -1,6 +1,7 @@
 use crate::{DAY, HOUR, TICK, just_before};
 use chancery_tests::{Minted, Tenants, World};
 use serde_json::json;
+use std::time::Duration;
 
 async fn minted(tenants: &Tenants) -> Minted {
     tenants.owner.mint("ci", json!({"organization": "acme"}), &["member"]).await
@@ -94,4 +95,29 @@ async fn an_overlap_has_its_limits() {
     assert_eq!(rotated(&tenants, &long, Some("7d")).await.body["overlap_until"], world.moment(7 * DAY));
     // A body is not needed to rotate.
     Minted::from(&tenants.owner.call("POST", &path).send().await);
+}
+
+#[tokio::test]
+async fn a_token_that_rotates_itself_can_ask_once_more_for_an_answer_that_was_lost() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let token = tenants.owner.mint("self", json!({"organization": "acme"}), &["admin"]).await;
+    let (path, old) = (format!("/v1/tokens/{}/rotate", token.id), world.node.token(&token.secret));
+    let rotate = |key: &str| old.call("POST", &path).key(key).json(&json!({})).send();
+    let rotated = Minted::from(&rotate("k").await);
+    world.pass(just_before(Duration::from_mins(1)));
+    assert_eq!(Minted::from(&rotate("k").await).secret, rotated.secret);
+    // That secret is good for nothing else, and not for longer.
+    rotate("other").await.refused(401, "token_superseded");
+    old.post(&path, json!({})).await.refused(401, "token_superseded");
+    old.call("POST", &path)
+        .key("k")
+        .json(&json!({"overlap": "1h"}))
+        .send()
+        .await
+        .refused(401, "token_superseded");
+    old.get("/v1/whoami").await.refused(401, "token_superseded");
+    world.pass(TICK);
+    rotate("k").await.refused(401, "token_superseded");
+    assert_eq!(tenants.verifier.code_of(&rotated.secret).await, "valid");
 }

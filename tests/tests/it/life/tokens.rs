@@ -1,6 +1,7 @@
 use crate::{HOUR, never_issued};
-use chancery_tests::World;
+use chancery_tests::{World, eventually, eventually_async};
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering::Relaxed;
 
 #[tokio::test]
 async fn a_token_is_minted_verified_and_revoked_at_each_scope() {
@@ -195,4 +196,34 @@ async fn everyone_may_ask_who_it_is() {
     assert_eq!(own.body["permissions"], json!(["deployments:read", "projects:read"]));
     assert_eq!(own.body["token"]["expires_at"], world.moment(HOUR));
     assert_eq!(own.body["token"]["secret"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_token_shows_when_it_was_last_used_and_being_refused_is_no_use() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let token = tenants.owner.mint("t", json!({"organization": "acme"}), &["member"]).await;
+    let path = format!("/v1/tokens/{}", token.id);
+    assert_eq!(tenants.owner.get(&path).await.expect(200).get("last_used_at"), None);
+    world.pass(HOUR);
+    assert_eq!(tenants.verifier.code_of(&token.secret).await, "valid");
+    let used = json!(world.moment(HOUR));
+    let shown = async |expected: &Value| {
+        let shown = tenants.owner.get(&path).await;
+        (&shown.body["last_used_at"] == expected).then_some(())
+    };
+    eventually_async("the use to be shown", async || shown(&used).await).await;
+    world.pass(HOUR);
+    let refused = json!({"token": token.secret, "permission": "tokens:verify"});
+    let refused = tenants.verifier.verify_with(refused).await;
+    let stats = &world.node.node().live().stats;
+    eventually("the view to pass the refusal", || stats.usage_position.load(Relaxed) >= refused.position())
+        .await;
+    assert_eq!(shown(&used).await, Some(()));
+    let listed = tenants.owner.get("/v1/tokens?name=t").await;
+    assert_eq!(listed.expect(200)["items"][0]["last_used_at"], used);
+    // What acts is used as well, also when it only asks about others.
+    let gateway = tenants.verifier.get("/v1/whoami").await.body["token"]["id"].as_str().unwrap().to_owned();
+    let shown = tenants.owner.get(&format!("/v1/tokens/{gateway}")).await;
+    assert_eq!(shown.body["last_used_at"], world.moment(2 * HOUR));
 }

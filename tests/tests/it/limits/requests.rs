@@ -63,7 +63,7 @@ async fn a_body_has_to_be_said_to_be_json() {
     let world = World::new().await;
     let admin = world.node.admin();
     let send = async |kind: Option<&str>| {
-        let name: String = kind.unwrap_or_default().bytes().map(|byte| format!("{byte:x}")).collect();
+        let name = crate::hex(kind.unwrap_or_default().as_bytes());
         let body = json!({"name": &name[name.len().saturating_sub(60)..]}).to_string();
         let head = kind.map(|kind| format!("content-type: {kind}\r\n")).unwrap_or_default();
         let request = format!(

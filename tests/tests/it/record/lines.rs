@@ -61,7 +61,7 @@ async fn a_look_is_a_use_and_what_may_not_be_is_a_refusal() {
         ("GET /v1/whoami", Value::Null, 200, "TokenUsed org-token whoami"),
         ("GET /v1/tokens", Value::Null, 200, "TokenUsed org-token tokens.list tokens:read"),
         (acme, Value::Null, 200, shown),
-        // The two are told apart only here.
+        // Recorded alike, so that an auditor of the organization cannot tell them apart either.
         (nope, Value::Null, 404, hidden),
         (other, Value::Null, 404, hidden),
         (
