@@ -2,7 +2,7 @@
 
 use crate::edge::Problem;
 use crate::edge::codes::{self, Code as ProblemCode};
-use domain::rejection::Rejection;
+use domain::rejection::{Rejection, wrong};
 use domain::verify::Code;
 use projections::Failure;
 
@@ -58,9 +58,9 @@ fn rejected(rejection: &Rejection) -> Problem {
         Rejection::NameTaken { .. } => {
             Problem::new(codes::NAME_TAKEN).detail(detail).field("name", rejection.to_string())
         }
-        Rejection::Invalid { field, value, expected } => Problem::new(codes::INVALID_VALUE)
-            .detail(detail)
-            .field(*field, format!("`{value}` is not {expected}")),
+        Rejection::Invalid { field, value, expected } => {
+            Problem::new(codes::INVALID_VALUE).detail(detail).field(*field, wrong(value, expected))
+        }
         Rejection::TokenEnded { .. } => Problem::new(codes::TOKEN_ENDED).detail(detail),
         Rejection::PreconditionFailed { .. } => Problem::new(codes::PRECONDITION_FAILED).detail(detail),
         Rejection::IdempotencyKeyReused => Problem::new(codes::IDEMPOTENCY_KEY_REUSED).detail(detail),

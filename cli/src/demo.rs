@@ -54,7 +54,10 @@ async fn start(args: &DemoArgs) -> Result<Running> {
     settings.database_url = None;
     settings.admin_token = None;
     settings.admin_token_file = None;
-    Running::start(settings).await
+    let folder = settings.data_dir.display().to_string();
+    Running::start(settings)
+        .await
+        .with_context(|| format!("the demo's data is in {folder}; to start over, remove that folder"))
 }
 
 /// A sample of real use, made through the API as anybody would.
@@ -165,14 +168,14 @@ Chancery runs, and {sample}: organization acme, its projects, tokens and their u
 
 Open another terminal and paste, line by line:
 
-  export PATH={folder}:$PATH CHANCERY_URL={url}
-  chancery auth login --token-stdin < {data}/admin-token
+  export PATH={folder}:$PATH CHANCERY_URL={url} CHANCERY_DATA_DIR={data}
+  chancery auth login --token-stdin < $CHANCERY_DATA_DIR/admin-token
   chancery token list -o acme --status all
-  chancery org create globex
-  chancery token mint -o globex --name first --grant member --expires 30d --output secret > first.token
-  chancery token verify -o globex --permission projects:read --token-stdin < first.token    # valid
-  chancery token revoke -o globex first --force
-  chancery token verify -o globex --permission projects:read --token-stdin < first.token    # revoked
+  chancery org create initech
+  chancery token mint -o initech --name first --grant member --expires 30d --output secret > first.token
+  chancery token verify -o initech --permission projects:read --token-stdin < first.token    # valid
+  chancery token revoke -o initech first --force
+  chancery token verify -o initech --permission projects:read --token-stdin < first.token    # revoked
   {psql} -c 'SELECT position, type, actor, at FROM chancery.events ORDER BY position'
 
 Ctrl-C stops it; the data stays. To start over, stop it and remove {data}."

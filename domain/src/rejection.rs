@@ -45,7 +45,7 @@ pub enum Rejection {
         until: Option<String>,
     },
     /// A value that cannot be.
-    #[error("{field}: `{value}` is not {expected}")]
+    #[error("{field}: {}", wrong(value, expected))]
     Invalid {
         /// The field, as the request names it.
         field: &'static str,
@@ -71,6 +71,15 @@ pub enum Rejection {
     /// The idempotency key came with another body.
     #[error("this idempotency key was used within 24 hours for another request; take a new key")]
     IdempotencyKeyReused,
+}
+
+/// What is wrong with a value: in words that also fit one that is not there.
+pub fn wrong(value: &str, expected: &str) -> String {
+    if value.is_empty() {
+        format!("missing; it has to be {expected}")
+    } else {
+        format!("`{value}` is not {expected}")
+    }
 }
 
 impl Rejection {

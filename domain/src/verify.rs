@@ -134,7 +134,7 @@ pub fn place_of(state: &State, caller: &Caller, question: &Question<'_>) -> Resu
     let organization = match (question.organization, own.organization()) {
         (None, Some(own)) => Some(own),
         (None, None) => {
-            let expected = "the name or id of an organization; a caller of the instance has to name it";
+            let expected = "the name or id of an organization, because the caller is not of one itself";
             return Err(Rejection::invalid("organization", "", expected.to_owned()));
         }
         (Some(text), _) => state.find_organization(text).map(|found| found.id),

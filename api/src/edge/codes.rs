@@ -126,7 +126,7 @@ codes! {
         "The endpoint takes JSON, and the request's `Content-Type` says otherwise or is missing.";
         "Send `Content-Type: application/json`.";
 
-    INVALID_VALUE "invalid_value" 422 "A value cannot be":
+    INVALID_VALUE "invalid_value" 422 "A value is not valid":
         "The request was read, and a value in it is missing, of the wrong type or outside what is possible. `errors` names each field.";
         "Correct the fields that `errors` names.";
     UNKNOWN_FIELD "unknown_field" 422 "A field is unknown":

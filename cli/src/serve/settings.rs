@@ -146,13 +146,11 @@ impl Settings {
             );
         }
         let data_dir = args.data_dir.or(file.data_dir).map_or_else(default_data_dir, Ok)?;
-        let url_file = args.database_url_file.or(file.database_url_file);
-        let database_url =
-            match (args.database_url.filter(|url| !url.is_empty()).or(file.database_url), url_file) {
-                (Some(url), _) => Some(url.into()),
-                (None, Some(path)) => Some(read_secret(&path)?),
-                (None, None) => None,
-            };
+        let given = args.database_url.filter(|url| !url.is_empty()).map(SecretString::from);
+        let database_url = match url_or_file(given, args.database_url_file)? {
+            Some(url) => Some(url),
+            None => url_or_file(file.database_url.map(SecretString::from), file.database_url_file)?,
+        };
         let timeout = file.request_timeout.as_deref().map(humantime::parse_duration).transpose();
         let trusted_proxies =
             Some(args.trusted_proxies).filter(|networks| !networks.is_empty()).or(file.trusted_proxies);
@@ -190,6 +188,14 @@ impl Settings {
             self.log_key_file = folder.join("log-key");
         }
         self.data_dir = folder;
+    }
+}
+
+fn url_or_file(url: Option<SecretString>, path: Option<PathBuf>) -> Result<Option<SecretString>> {
+    match (url, path) {
+        (Some(url), _) => Ok(Some(url)),
+        (None, Some(path)) => read_secret(&path).map(Some),
+        (None, None) => Ok(None),
     }
 }
 

@@ -304,6 +304,17 @@ pub(super) fn read_grants(
     Ok(grants.into())
 }
 
+/// The grants that a token of `scope` can have, in a sentence.
+fn roles_for(state: &State, scope: Scope) -> String {
+    let own = scope.organization().map(Some).into_iter().flat_map(|owner| state.roles_of(owner));
+    let names = state.roles_of(None).chain(own).filter_map(|role| match (role.level, scope) {
+        (level, _) if level == scope.level() => Some(role.name.to_string()),
+        (Level::Project, Scope::Organization(_)) => Some(format!("{}@<project>", role.name)),
+        _ => None,
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
 fn read_grant(state: &State, caller: &Caller, scope: Scope, text: &str) -> Result<Grant, Rejection> {
     let (role_text, project_text) = match text.split_once('@') {
         Some((role, project)) => (role, Some(project)),
@@ -311,7 +322,7 @@ fn read_grant(state: &State, caller: &Caller, scope: Scope, text: &str) -> Resul
     };
     let refuse = |expected: String| Err(Rejection::invalid("grants", text, expected));
     let role = Name::label(role_text).and_then(|name| state.role(scope.organization(), &name));
-    let Some(role) = role else { return refuse("a role, or role@project, of this scope".to_owned()) };
+    let Some(role) = role else { return refuse(format!("one of {}", roles_for(state, scope))) };
     let project = match (project_text, scope) {
         (None, _) => None,
         (Some(project), Scope::Organization(organization)) => {

@@ -1,6 +1,6 @@
 //! What the README and the demo tell a newcomer to paste, pasted.
 
-use chancery_tests::{Binary, chancery, eventually};
+use chancery_tests::{Binary, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::path::Path;
@@ -32,18 +32,16 @@ impl Demo {
         std::fs::read_to_string(self.desk.path().join("demo")).unwrap()
     }
 
-    /// Runs a line as a shell would that has the program on its path.
+    /// Runs a line as a shell would in which the demo's own first line was pasted.
     fn paste(&self, line: &str) -> Output {
-        let folder = chancery().parent().unwrap().display().to_string();
-        let path = std::env::var("PATH").unwrap();
+        let said = self.said();
+        let export = said.lines().find(|said| said.trim_start().starts_with("export PATH=")).unwrap();
         Command::new("sh")
-            .args(["-c", line])
+            .args(["-c", &format!("{export}\n{line}")])
             .current_dir(self.desk.path())
             .env_clear()
-            .env("PATH", format!("{folder}:{path}"))
+            .env("PATH", std::env::var("PATH").unwrap())
             .env("XDG_CONFIG_HOME", self.desk.path())
-            .env("CHANCERY_URL", self.binary.url())
-            .env("CHANCERY_DATA_DIR", self.binary.folder())
             .output()
             .unwrap()
     }
