@@ -17,8 +17,10 @@ pub fn chancery() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+        // The whole workspace is named so that dependencies have the features that `cargo test --workspace` has built
+        // them with, and are not built once more.
         let output = Command::new(env!("CARGO"))
-            .args(["build", "--package", "chancery", "--bin", "chancery", "--profile", profile])
+            .args(["build", "--workspace", "--bin", "chancery", "--profile", profile])
             .args(["--message-format", "json-render-diagnostics"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stderr(Stdio::inherit())

@@ -97,11 +97,14 @@ impl NodeOptions {
         NodeOptions { answers: Answers::Bounded, ..self }
     }
 
-    /// With a database that may go away: it is given up after half a second rather than after five.
+    /// With a database that may go away: a commit in doubt is given up after half a second rather than after five.
     #[must_use]
     pub fn impatient(mut self) -> NodeOptions {
-        let short = Duration::from_millis(500);
-        self.settings = Settings { connect_timeout: short, resolve_deadline: short, ..self.settings };
+        self.settings = Settings {
+            connect_timeout: Duration::from_secs(2),
+            resolve_deadline: Duration::from_millis(500),
+            ..self.settings
+        };
         self
     }
 

