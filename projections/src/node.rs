@@ -5,11 +5,14 @@ use crate::live::Live;
 use crate::recorder::{Recorder, RecorderDesk};
 use crate::scribe::{Desk, Scribe};
 use crate::seal;
-use crate::usage;
+use crate::usage::{self, Feed, Usage};
 use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
 use domain::decide::{Command, Request, Resume, Start};
 use domain::event::{Answers, InstancePolicy, LogPlace};
+use domain::id::TokenId;
+use domain::time::Timestamp;
 use eventlog::{Clock, Log, Mark, Marker, Random, Waker, mark, wake};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +59,7 @@ pub struct Node {
     live: Arc<Live>,
     scribe: Scribe,
     recorder: Recorder,
+    usage: Arc<Usage>,
     random: Random,
     marks: Arc<Marks>,
     given_up: Option<u64>,
@@ -82,6 +86,7 @@ impl Node {
         let mut cursor = Cursor::new(Arc::clone(&marks));
         cursor.catch_up(&live, &mut writer).await?;
         let recording = log.writer().await?;
+        let feed = Arc::new(Feed::default());
         let (waker, wakes) = (Waker::start(&log), wake::listen(&log, POLL));
         let (desk, scribe) = Desk::new(
             Arc::clone(&live),
@@ -89,6 +94,7 @@ impl Node {
             cursor,
             options.random.clone(),
             (waker, wakes),
+            Arc::clone(&feed),
             options.capacity,
         );
         let (recorder_desk, recorder) = RecorderDesk::new(
@@ -96,8 +102,10 @@ impl Node {
             recording,
             Arc::clone(&marks),
             options.random.clone(),
+            Arc::clone(&feed),
             options.capacity,
         );
+        let usage = Arc::new(Usage::new(log.clone(), Arc::clone(&live), feed));
         let stop = CancellationToken::new();
         let (failing, failed) = watch::channel(None);
         let failing = Arc::new(failing);
@@ -105,11 +113,11 @@ impl Node {
             supervise("scribe", desk.run(stop.clone()), Arc::clone(&failing)),
             supervise("recorder", recorder_desk.run(stop.clone()), failing),
             tokio::spawn(sweep(log.clone(), stop.clone())),
-            tokio::spawn(usage::follow(log.clone(), Arc::clone(&live), stop.clone())),
+            tokio::spawn(Arc::clone(&usage).follow(stop.clone())),
         ];
         let random = options.random;
         let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
-        let node = Self { log, live, scribe, recorder, random, marks, given_up, stop, failed, tasks };
+        let node = Self { log, live, scribe, recorder, usage, random, marks, given_up, stop, failed, tasks };
         match lost {
             None => node.begin(starting).await?,
             Some((expected, found, origin)) => node.resume(expected, found, origin).await?,
@@ -208,6 +216,11 @@ impl Node {
     /// The log.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// When tokens were last used, about a second ago. One that never was is not in the answer.
+    pub async fn last_used(&self, tokens: &[TokenId]) -> Result<HashMap<TokenId, Timestamp>, sqlx::Error> {
+        self.usage.last_used(tokens).await
     }
 
     /// The generator of ids and secrets.

@@ -10,13 +10,14 @@ use crate::catch_up::{Fatal, Marks};
 use crate::live::Live;
 use crate::people::People;
 use crate::scribe::is_fatal;
+use crate::usage::{Feed, Uses};
 use crate::work::{Answered, Call, Failure, Inquiry, Outcome, Presented, Work};
 use domain::authority::{self, Caller, Refused};
 use domain::rejection::Rejection;
 use domain::state::State;
 use domain::time::Timestamp;
 use domain::verify::Verdict;
-use eventlog::{Appended, Condition, Draft, Error, Random, Writer};
+use eventlog::{Appended, Condition, Draft, Error, Place, Random, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -137,6 +138,7 @@ pub(crate) struct RecorderDesk {
     marks: Arc<Marks>,
     random: Random,
     people: People,
+    feed: Arc<Feed>,
     queue: mpsc::Receiver<Record>,
 }
 
@@ -146,6 +148,7 @@ impl RecorderDesk {
         writer: Writer,
         marks: Arc<Marks>,
         random: Random,
+        feed: Arc<Feed>,
         capacity: usize,
     ) -> (Self, Recorder) {
         let (sender, queue) = mpsc::channel(capacity.max(1));
@@ -155,7 +158,7 @@ impl RecorderDesk {
             capacity: capacity as u64,
             window: Arc::new(AtomicI64::new(i64::MIN / 2)),
         };
-        (Self { live, writer, marks, random, people: People::default(), queue }, recorder)
+        (Self { live, writer, marks, random, people: People::default(), feed, queue }, recorder)
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Fatal> {
@@ -208,15 +211,26 @@ impl RecorderDesk {
             }
         }
         let weight: usize = records.iter().map(|record| record.inquiries.len().max(1)).sum();
-        if let Some(draft) = batch.finish().draft {
-            self.append(&draft, weight as u64, stop).await?;
+        let decided = batch.finish();
+        if let Some(draft) = decided.draft
+            && let Some(place) = self.append(&draft, weight as u64, stop).await?
+        {
+            let end = place.first + u64::from(draft.count);
+            self.marks.moved(&self.live, end, draft.id);
+            let (first, commit, at) = (place.first, draft.id, decided.at);
+            self.feed.put(|| Uses { first, end, commit, at, tokens: decided.uses });
         }
         self.live.stats.unrecorded.fetch_sub(weight as u64, Relaxed);
         Ok(())
     }
 
     /// Appends until it is on the log: the answers are out already. Only a stop gives up, and says how much.
-    async fn append(&mut self, draft: &Draft, weight: u64, stop: &CancellationToken) -> Result<(), Fatal> {
+    async fn append(
+        &mut self,
+        draft: &Draft,
+        weight: u64,
+        stop: &CancellationToken,
+    ) -> Result<Option<Place>, Fatal> {
         let mut patience = STOP_TRIES;
         loop {
             let appended = match self.writer.append(draft, Condition::Always).await {
@@ -228,8 +242,7 @@ impl RecorderDesk {
                     self.people.stored();
                     self.live.stats.commits.fetch_add(1, Relaxed);
                     self.live.stats.lines.fetch_add(u64::from(draft.count), Relaxed);
-                    self.marks.moved(&self.live, place.first + u64::from(draft.count), draft.id);
-                    return Ok(());
+                    return Ok(Some(place));
                 }
                 Ok(Appended::ConditionFailed) => unreachable!("there is no condition"),
                 Err(error) if is_fatal(&error) => return Err(error.into()),
@@ -239,7 +252,7 @@ impl RecorderDesk {
                         self.people.dropped();
                         self.live.stats.lost.fetch_add(weight, Relaxed);
                         tracing::error!(uses = weight, %error, "uses that were answered could not be recorded");
-                        return Ok(());
+                        return Ok(None);
                     }
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }

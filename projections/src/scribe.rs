@@ -13,10 +13,11 @@ use crate::batch::{Batch, Decided, Held};
 use crate::catch_up::{Cursor, Fatal};
 use crate::live::Live;
 use crate::people::People;
+use crate::usage::{Feed, Uses};
 use crate::work::{Answered, Call, Failure, Work};
 use domain::state::State;
 use domain::time::Timestamp;
-use eventlog::{Appended, Condition, Draft, Error, Place, Random, Waker, Wakes, Writer};
+use eventlog::{Appended, Condition, Error, Place, Random, Waker, Wakes, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -82,6 +83,7 @@ pub(crate) struct Desk {
     pub(crate) waker: Waker,
     pub(crate) wakes: Wakes,
     people: People,
+    feed: Arc<Feed>,
     queue: mpsc::Receiver<Item>,
     waiting: Arc<AtomicUsize>,
     /// The last commit failed because the database was away: said once, not for every batch.
@@ -97,7 +99,7 @@ enum Written {
     /// Nothing happened.
     Away(Error),
     /// It may have happened; it was sent then.
-    Unknown(Draft, Condition, Decided, Duration),
+    Unknown(Condition, Decided, Duration),
 }
 
 impl Desk {
@@ -107,6 +109,7 @@ impl Desk {
         cursor: Cursor,
         random: Random,
         (waker, wakes): (Waker, Wakes),
+        feed: Arc<Feed>,
         capacity: usize,
     ) -> (Self, Scribe) {
         let (sender, queue) = mpsc::channel(capacity.max(1));
@@ -123,6 +126,7 @@ impl Desk {
                 waker,
                 wakes,
                 people,
+                feed,
                 queue,
                 waiting,
                 is_away: false,
@@ -220,11 +224,11 @@ impl Desk {
                 self.turn_away(|| Failure::Unavailable);
                 Ok(())
             }
-            Ok(Written::Unknown(draft, condition, decided, since)) => {
+            Ok(Written::Unknown(condition, decided, since)) => {
                 self.live.stats.failures.fetch_add(1, Relaxed);
-                tracing::warn!(commit = %draft.id, "the database was lost half-way through a commit");
+                tracing::warn!("the database was lost half-way through a commit");
                 answer_all(items, || Failure::OutcomeUnknown);
-                self.find_out(&draft, condition, &decided, since, stop).await
+                self.find_out(condition, &decided, since, stop).await
             }
             Err(fatal) => {
                 // It may have come to light only after the commit.
@@ -259,7 +263,7 @@ impl Desk {
     async fn attempt(&mut self, items: &[Item]) -> Result<Option<Written>, Fatal> {
         let since = self.live.clock().monotonic();
         let (decided, held) = self.decide(items)?;
-        let Some(draft) = decided.draft.clone() else {
+        let Some(draft) = &decided.draft else {
             // Nothing to record, but "there is no such token" has to be true of the log as it is now.
             return Ok(match self.writer.head().await {
                 Err(error) if is_fatal(&error) => return Err(error.into()),
@@ -273,8 +277,8 @@ impl Desk {
             });
         };
         let condition = Condition::LastLifecycle(self.cursor.last_lifecycle);
-        let appended = self.writer.append(&draft, condition).await;
-        self.settle(appended, draft, condition, decided, held, since)
+        let appended = self.writer.append(draft, condition).await;
+        self.settle(appended, condition, decided, held, since)
     }
 
     async fn attempt_locked(&mut self, items: &[Item]) -> Result<Option<Written>, Fatal> {
@@ -293,7 +297,7 @@ impl Desk {
         }
         let size = locked.head().size;
         let (decided, held) = decide(&self.live, &mut self.people, &self.random, items)?;
-        let Some(draft) = decided.draft.clone() else {
+        let Some(draft) = &decided.draft else {
             let head = locked.head();
             if let Err(error) = locked.release().await {
                 return Ok(Some(Written::Away(error)));
@@ -301,15 +305,14 @@ impl Desk {
             let place = Place { first: head.size, version: head.version, time: head.time };
             return Ok(Some(Written::Done(decided, held, place)));
         };
-        let appended = locked.append(&draft).await;
-        self.settle(appended, draft, Condition::Size(size), decided, held, since)
+        let appended = locked.append(draft).await;
+        self.settle(appended, Condition::Size(size), decided, held, since)
     }
 
     /// What an append's answer means for the state and for who waits.
     fn settle(
         &mut self,
         appended: Result<Appended, Error>,
-        draft: Draft,
         condition: Condition,
         decided: Decided,
         held: Vec<Held>,
@@ -317,14 +320,14 @@ impl Desk {
     ) -> Result<Option<Written>, Fatal> {
         match appended {
             Ok(Appended::Committed(place)) => {
-                self.enrolled(&draft, &decided, place, since)?;
+                self.enrolled(&decided, place, since)?;
                 Ok(Some(Written::Done(decided, held, place)))
             }
             Ok(Appended::ConditionFailed) => {
                 self.people.dropped();
                 Ok(None)
             }
-            Err(Error::OutcomeUnknown { .. }) => Ok(Some(Written::Unknown(draft, condition, decided, since))),
+            Err(Error::OutcomeUnknown { .. }) => Ok(Some(Written::Unknown(condition, decided, since))),
             Err(error) if is_fatal(&error) => Err(error.into()),
             Err(error) => {
                 self.people.dropped();
@@ -333,19 +336,21 @@ impl Desk {
         }
     }
 
-    fn enrolled(
-        &mut self,
-        draft: &Draft,
-        decided: &Decided,
-        place: Place,
-        since: Duration,
-    ) -> Result<(), Fatal> {
+    fn enrolled(&mut self, decided: &Decided, place: Place, since: Duration) -> Result<(), Fatal> {
+        let draft = decided.draft.as_ref().expect("what is enrolled was sent");
         self.people.stored();
         self.live.clock().observe_since(since, place.time);
         let end = place.first + u64::from(draft.count);
         self.cursor.committed(&self.live, draft, &decided.events, end, since)?;
         self.live.stats.commits.fetch_add(1, Relaxed);
         self.live.stats.lines.fetch_add(u64::from(draft.count), Relaxed);
+        self.feed.put(|| Uses {
+            first: place.first,
+            end,
+            commit: draft.id,
+            at: decided.at,
+            tokens: decided.uses.clone(),
+        });
         if !decided.events.is_empty() {
             self.waker.wake();
         }
@@ -356,19 +361,19 @@ impl Desk {
     /// before that.
     async fn find_out(
         &mut self,
-        draft: &Draft,
         condition: Condition,
         decided: &Decided,
         since: Duration,
         stop: &CancellationToken,
     ) -> Result<(), Fatal> {
+        let draft = decided.draft.as_ref().expect("what is in doubt was sent");
         loop {
             self.turn_away(|| Failure::Unavailable);
             match self.writer.resolve(draft, condition).await {
                 Ok(Appended::Committed(place)) => {
                     tracing::info!(commit = %draft.id, "the commit that was in doubt had happened");
                     // The state is as new as the commit, not as the finding out: others may have written since.
-                    self.enrolled(draft, decided, place, since)?;
+                    self.enrolled(decided, place, since)?;
                     return self.look().await;
                 }
                 Ok(Appended::ConditionFailed) => {

@@ -22,7 +22,6 @@ use domain::id::TokenId;
 use domain::scope::{Grant, Scope};
 use domain::state::{Revocation, State, Status, Token};
 use domain::time::{Timestamp, parse_duration};
-use projections::usage;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +65,7 @@ pub(crate) fn view(state: &State, token: &Arc<Token>, at: Timestamp) -> wire::To
 /// Adds when tokens were last used. Without the database the answer is whole but for that.
 pub(crate) async fn add_last_used(app: &App, tokens: &mut [wire::Token]) {
     let ids: Vec<TokenId> = tokens.iter().map(|token| TokenId(token.id)).collect();
-    match usage::last_used(app.node().log(), &ids).await {
+    match app.node().last_used(&ids).await {
         Ok(last) => {
             for token in tokens {
                 token.last_used_at = last.get(&TokenId(token.id)).map(ToString::to_string);

@@ -10,7 +10,8 @@ use crate::seal::SealKey;
 use crate::work::{Answered, Call, Failure, Inquiry, Outcome, Presented, Work};
 use domain::authority::{self, Caller, Principal};
 use domain::decide::{self, Decision, Request};
-use domain::event::{self};
+use domain::event;
+use domain::id::TokenId;
 use domain::line::{self, Line};
 use domain::query;
 use domain::rejection::Rejection;
@@ -35,6 +36,8 @@ pub(crate) struct Batch<'a> {
     sealed: Vec<Sealed>,
     refusals: Vec<Refusal>,
     same: HashMap<Vec<u8>, usize>,
+    /// Whoever used anything.
+    uses: Vec<TokenId>,
 }
 
 /// Where a record stands in the batch.
@@ -60,6 +63,10 @@ pub(crate) enum Held {
 pub(crate) struct Decided {
     pub(crate) draft: Option<Draft>,
     pub(crate) events: Vec<Line>,
+    /// The time of all its lines.
+    pub(crate) at: Timestamp,
+    /// The tokens that were used.
+    pub(crate) uses: Vec<TokenId>,
     refusal_lines: Vec<Option<u32>>,
 }
 
@@ -93,6 +100,7 @@ impl<'a> Batch<'a> {
             sealed: Vec::new(),
             refusals: Vec::new(),
             same: HashMap::new(),
+            uses: Vec::new(),
         }
     }
 
@@ -212,6 +220,7 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         self.write_refusals();
+        self.uses.extend(caller.token().map(|token| token.id));
         let org = decision.organization;
         let (address, agent) = self.client(org, &call.client);
         let own = |commitment: Option<Commitment>| commitment.map(|c| Box::from(c.as_str()));
@@ -254,7 +263,7 @@ impl<'a> Batch<'a> {
             sealed: self.sealed,
         });
         let refusal_lines = self.refusals.iter().map(|refusal| refusal.line).collect();
-        Decided { draft, events: self.events, refusal_lines }
+        Decided { draft, events: self.events, at: self.at, uses: self.uses, refusal_lines }
     }
 }
 

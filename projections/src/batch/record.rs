@@ -202,9 +202,13 @@ impl Batch<'_> {
             seen: noting.seen,
             count: None,
         };
+        let (subject, caller) = (noting.token.id, noting.caller.token().map(|token| token.id));
+        // Whoever was refused itself did not use anything; whoever asked about another did.
+        self.uses.extend(caller.filter(|caller| *caller != subject));
         if used.code.is_some() {
             return self.hold_refusal(org, &actor, &used);
         }
+        self.uses.push(subject);
         let at = std::mem::take(&mut self.at_text);
         let index = self.count;
         self.start_line();
