@@ -367,10 +367,10 @@ pub(crate) fn forbidden<T: std::fmt::Debug>(result: Result<T, Rejection>) -> Str
     }
 }
 
-/// Whether what is not there was hidden.
-pub(crate) fn hidden<T: std::fmt::Debug>(result: Result<T, Rejection>) -> bool {
+/// Whether it was answered as what is not there, or may not be known of.
+pub(crate) fn absent<T: std::fmt::Debug>(result: Result<T, Rejection>) -> bool {
     match result {
-        Err(Rejection::NotFound { hidden, .. }) => hidden,
+        Err(Rejection::NotFound { .. }) => true,
         other => panic!("found: {other:?}"),
     }
 }

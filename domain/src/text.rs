@@ -40,35 +40,59 @@ pub fn cut(text: &str, max: usize) -> String {
     visible[..visible.floor_char_boundary(max)].to_owned()
 }
 
+/// Text as an error may show it: masked, what could forge replaced, and cut after 80 characters. Masking comes first,
+/// because the beginning of a secret is one as well.
+pub fn echo(text: &str) -> String {
+    let masked = mask(text);
+    let visible = masked.chars().map(|c| if is_forbidden(c) { char::REPLACEMENT_CHARACTER } else { c });
+    let mut shown: String = visible.take(LONGEST_ECHO).collect();
+    if masked.chars().nth(LONGEST_ECHO).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The longest text that is echoed whole, in characters.
+pub const LONGEST_ECHO: usize = 80;
+
 /// Replaces everything that starts like a secret of ours and goes on past its prefix by the prefix and `…`, so that a
 /// pasted token never reaches the log, a trace or an error. The checksum is not asked: a secret that lost its end is
 /// still most of one, and its last six characters follow from the others.
 pub fn mask(text: &str) -> Cow<'_, str> {
     let mut masked = String::new();
-    let mut copied = 0;
-    let mut from = 0;
-    while let Some(found) = text[from..].find("chy") {
-        let start = from + found;
-        let body = start + KIND;
-        if !text.get(start..body).is_some_and(|kind| secret::shape(kind) == secret::Shape::Malformed) {
-            from = start + 3;
-            continue;
+    let (mut copied, mut from) = (0, 0);
+    while let Some(start) = next_start(text, from) {
+        let run =
+            text.as_bytes()[start + KIND..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let run = start + KIND + run;
+        // Two secrets may touch: the first one's body ends where the second begins, or that one's own body, which
+        // follows an underscore, would stand bare.
+        let end = next_start(text, start + KIND).map_or(run, |next| run.min(next));
+        from = end;
+        let kept = start + secret::PREFIX_LENGTH;
+        if end > kept {
+            masked.push_str(&text[copied..kept]);
+            masked.push('…');
+            copied = end;
         }
-        let body = text[body..].bytes().take(secret::LENGTH - KIND).take_while(u8::is_ascii_alphanumeric);
-        let (kept, end) = (start + secret::PREFIX_LENGTH, start + KIND + body.count());
-        if end <= kept {
-            from = start + 3;
-            continue;
-        }
-        masked.push_str(&text[copied..kept]);
-        masked.push('…');
-        (copied, from) = (end, end);
     }
     if copied == 0 {
         return Cow::Borrowed(text);
     }
     masked.push_str(&text[copied..]);
     Cow::Owned(masked)
+}
+
+/// Where, from a byte on, a text next starts like a secret of ours.
+fn next_start(text: &str, mut from: usize) -> Option<usize> {
+    while let Some(found) = text[from..].find("chy") {
+        let start = from + found;
+        if text.get(start..start + KIND).is_some_and(|kind| secret::shape(kind) == secret::Shape::Malformed) {
+            return Some(start);
+        }
+        from = start + 3;
+    }
+    None
 }
 
 /// Characters of a secret's kind: `chyo_`.
@@ -97,6 +121,19 @@ mod tests {
             assert_eq!(mask(&format!("chyo_{cut}")), format!("chyo_{}…", &cut[..12]));
         }
         assert!(matches!(mask(&secret.text()[..12]), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn secrets_that_touch_are_both_masked() {
+        let secret = Secret::from_entropy(Kind::Session, &[3; 64]);
+        for before in
+            [secret.text(), &secret.text()[..13], &secret.text()[..9], "chyo_", "chy", "chyochyo_", "c"]
+        {
+            let masked = mask(&format!("{before}{}", secret.text())).into_owned();
+            assert!(!masked.contains(&secret.text()[13..]), "{before}: {masked}");
+            assert!(masked.ends_with(&format!("{}…", secret.prefix())), "{before}: {masked}");
+            assert_eq!(mask(&masked), masked, "what is masked stays as it is");
+        }
     }
 
     #[test]

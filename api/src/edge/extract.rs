@@ -8,6 +8,7 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use domain::text::echo;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
@@ -16,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use super::codes;
 use super::context::RequestContext;
-use super::mask;
+use super::mask::message as shown;
 use super::problem::Problem;
 
 /// A JSON body, in or out. `Option<Json<T>>` takes a request without a body as `None`.
@@ -81,7 +82,7 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 #[cold]
 fn json_problem<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Problem {
     if !error.is_data() {
-        return Problem::new(codes::MALFORMED_JSON).detail(mask::message(&error.to_string()));
+        return Problem::new(codes::MALFORMED_JSON).detail(shown(&error.to_string()));
     }
     let mut parser = serde_json::Deserializer::from_slice(body);
     match serde_path_to_error::deserialize::<_, T>(&mut parser) {
@@ -94,18 +95,18 @@ fn json_problem<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> 
 fn shape_problem(path: &str, message: &str) -> Problem {
     let unknown = message.starts_with("unknown field ");
     let code = if unknown { codes::UNKNOWN_FIELD } else { codes::INVALID_VALUE };
-    let detail = mask::message(message);
+    let detail = shown(message);
     let named = ["unknown field `", "missing field `", "duplicate field `"]
         .iter()
         .find_map(|start| message.strip_prefix(start)?.split_once('`').map(|(name, _)| name));
     let field = match (path, named) {
         ("." | "", None) => String::new(),
-        ("." | "", Some(name)) => mask::echo(name),
+        ("." | "", Some(name)) => echo(name),
         // The path of an unknown field already ends in it, that of a missing one in what it is missing from.
         (path, Some(name)) if path != name && !path.ends_with(&format!(".{name}")) => {
-            mask::echo(&format!("{path}.{name}"))
+            echo(&format!("{path}.{name}"))
         }
-        (path, _) => mask::echo(path),
+        (path, _) => echo(path),
     };
     if field.is_empty() {
         return Problem::new(code).detail(detail);
@@ -128,9 +129,7 @@ fn wrong_type(value: Option<&HeaderValue>) -> Problem {
     let problem = Problem::new(codes::UNSUPPORTED_MEDIA_TYPE);
     match value.map(|value| String::from_utf8_lossy(value.as_bytes())) {
         None => problem.detail("Content-Type is missing; send application/json."),
-        Some(other) => {
-            problem.detail(format!("Content-Type is `{}`; send application/json.", mask::echo(&other)))
-        }
+        Some(other) => problem.detail(format!("Content-Type is `{}`; send application/json.", echo(&other))),
     }
 }
 
@@ -177,7 +176,7 @@ fn path_problem(rejection: &PathRejection) -> Problem {
         tracing::error!(%rejection, "a handler asks for path parameters that its route does not have");
         return Problem::new(codes::INTERNAL);
     };
-    let expected = |value: &str, kind: &str| format!("`{}` is not a valid {kind}", mask::echo(value));
+    let expected = |value: &str, kind: &str| format!("`{}` is not a valid {kind}", echo(value));
     let problem = Problem::new(codes::MALFORMED_REQUEST);
     let named = |problem: Problem, key: &str, detail: String| {
         problem.detail(format!("{key}: {detail}")).field(key, detail)
@@ -186,13 +185,13 @@ fn path_problem(rejection: &PathRejection) -> Problem {
         ErrorKind::ParseErrorAtKey { key, value, expected_type } => {
             named(problem, key, expected(value, expected_type))
         }
-        ErrorKind::DeserializeError { key, message, .. } => named(problem, key, mask::message(message)),
+        ErrorKind::DeserializeError { key, message, .. } => named(problem, key, shown(message)),
         ErrorKind::InvalidUtf8InPathParam { key } => named(problem, key, "is not UTF-8".to_owned()),
         ErrorKind::ParseError { value, expected_type }
         | ErrorKind::ParseErrorAtIndex { value, expected_type, .. } => {
             problem.detail(format!("In the path, {}.", expected(value, expected_type)))
         }
-        ErrorKind::Message(message) => problem.detail(mask::message(message)),
+        ErrorKind::Message(message) => problem.detail(shown(message)),
         other => {
             tracing::error!(%other, "a handler asks for path parameters that its route does not have");
             Problem::new(codes::INTERNAL)

@@ -203,7 +203,7 @@ fn authorize_repeated(
 ) -> Result<(), Rejection> {
     let place = place_of(state, subject);
     let require = |permission, place: Scope| {
-        if caller.may_know(place) { caller.require(state, permission, place) } else { Err(hidden(subject)) }
+        if caller.may_know(place) { caller.require(state, permission, place) } else { Err(absent(subject)) }
     };
     match command {
         Command::Start(_) | Command::EnrollRoles | Command::Resume(_) => require_system(caller),
@@ -243,12 +243,12 @@ fn place_of(state: &State, subject: Subject) -> Scope {
     place.unwrap_or(Scope::Instance)
 }
 
-fn hidden(subject: Subject) -> Rejection {
+fn absent(subject: Subject) -> Rejection {
     match subject {
-        Subject::Instance => Rejection::hidden("instance", ""),
-        Subject::Organization(id) => Rejection::hidden("organization", &id),
-        Subject::Project(id) => Rejection::hidden("project", &id),
-        Subject::Token(id) => Rejection::hidden("token", &id),
+        Subject::Instance => Rejection::not_found("instance", ""),
+        Subject::Organization(id) => Rejection::not_found("organization", &id),
+        Subject::Project(id) => Rejection::not_found("project", &id),
+        Subject::Token(id) => Rejection::not_found("token", &id),
     }
 }
 
@@ -315,12 +315,10 @@ pub(crate) fn find_organization<'a>(
     caller: &Caller,
     text: &str,
 ) -> Result<&'a Arc<Organization>, Rejection> {
-    let found = state.find_organization(text).ok_or_else(|| Rejection::not_found("organization", text))?;
-    if caller.may_know(Scope::Organization(found.id)) {
-        Ok(found)
-    } else {
-        Err(Rejection::hidden("organization", text))
-    }
+    let found = state.find_organization(text);
+    found
+        .filter(|found| caller.may_know(Scope::Organization(found.id)))
+        .ok_or_else(|| Rejection::not_found("organization", text))
 }
 
 /// A project that the caller may know of, by the names or ids of it and its organization.
@@ -331,13 +329,10 @@ pub(crate) fn find_project<'a>(
     text: &str,
 ) -> Result<&'a Arc<Project>, Rejection> {
     let organization = find_organization(state, caller, organization)?.id;
-    let found =
-        state.find_project(organization, text).ok_or_else(|| Rejection::not_found("project", text))?;
-    if caller.may_know(Scope::Project(organization, found.id)) {
-        Ok(found)
-    } else {
-        Err(Rejection::hidden("project", text))
-    }
+    let found = state.find_project(organization, text);
+    found
+        .filter(|found| caller.may_know(Scope::Project(organization, found.id)))
+        .ok_or_else(|| Rejection::not_found("project", text))
 }
 
 /// A token that the caller may read or do `permission` to. One that it may only read answers 403, any other 404.
@@ -354,7 +349,7 @@ pub(crate) fn find_token<'a>(
     if is_self(caller, id) || caller.may(state, "tokens:read", token.scope) {
         caller.require(state, permission, token.scope)?;
     }
-    Err(Rejection::hidden("token", &id))
+    Err(Rejection::not_found("token", &id))
 }
 
 pub(crate) fn is_self(caller: &Caller, id: TokenId) -> bool {
@@ -402,7 +397,7 @@ pub fn metadata(value: &serde_json::Map<String, serde_json::Value>) -> Result<Op
 mod tests {
     use super::*;
     use crate::state::IDEMPOTENCY_WINDOW;
-    use crate::testing::{World, admin, forbidden, hidden, repeat, texts};
+    use crate::testing::{World, absent, admin, forbidden, repeat, texts};
     use std::time::Duration;
 
     fn request(command: Command, key: &str, body: &str) -> Request {
@@ -511,7 +506,7 @@ mod tests {
         world.request(&caller, &request(rename_project("web", "site"), "k", "")).unwrap();
         world.update(&admin(), id, |u| u.grants = Some(texts(&["project-reader@api"]))).unwrap();
         let caller = world.caller(id);
-        assert!(hidden(world.request(&caller, &request(rename_project("web", "site"), "k", ""))));
+        assert!(absent(world.request(&caller, &request(rename_project("web", "site"), "k", ""))));
     }
 
     #[test]
