@@ -13,6 +13,7 @@ mod change;
 pub mod edge;
 mod error;
 mod instance;
+mod object;
 mod openapi;
 mod organizations;
 mod page;

@@ -11,6 +11,9 @@ pub fn clean(field: &'static str, text: &str, max: usize) -> Result<Box<str>, Re
     if text.is_empty() {
         return Err(Rejection::invalid(field, text, format!("1 to {max} bytes of text")));
     }
+    if !has_ink(text) {
+        return Err(Rejection::invalid(field, text, "text that shows".to_owned()));
+    }
     clean_optional(field, text, max)
 }
 
@@ -27,10 +30,25 @@ pub fn clean_optional(field: &'static str, text: &str, max: usize) -> Result<Box
 }
 
 /// Characters that could forge or hide text on a terminal or in a line: control characters, line and paragraph
-/// separators, and the bidirectional overrides and isolates of UAX #9.
+/// separators, the bidirectional marks, overrides and isolates of UAX #9, and what takes no room and joins nothing (zero
+/// width spaces, invisible operators, interlinear and tag characters). The two joiners, which scripts and emoji need,
+/// are not among them.
 pub fn is_forbidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+        || matches!(c,
+            '\u{061C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
+/// Whether a text shows anything: a name of nothing but blanks, joiners and fillers could not be told from none.
+fn has_ink(text: &str) -> bool {
+    let is_blank = |c: char| {
+        c.is_whitespace()
+            || matches!(c,
+                '\u{AD}' | '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{200C}' | '\u{200D}'
+                | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{E0100}'..='\u{E01EF}')
+    };
+    !text.chars().all(is_blank)
 }
 
 /// Text that nobody checked, as the record may hold it: masked, without control characters, at most `max` bytes.
@@ -146,7 +164,11 @@ mod tests {
     #[test]
     fn control_characters_and_lengths_are_refused() {
         assert!(clean("name", "deploy bot", 128).is_ok());
-        for bad in ["", "  ", "a\u{0}b", "a\nb", "a\u{1b}[31m", "a\u{202e}b", &"x".repeat(129)] {
+        assert!(clean("name", "👩\u{200d}🚀 नि\u{200c}ध", 128).is_ok());
+        let blank = ["", "  ", "\u{3000}", "\u{200d}", "\u{2800} \u{3164}", "\u{fe0f}"];
+        let forging =
+            ["a\u{0}b", "a\nb", "a\u{1b}[31m", "a\u{202e}b", "a\u{200b}b", "\u{200f}", "a\u{e0041}"];
+        for bad in blank.into_iter().chain(forging).chain([&*"x".repeat(129)]) {
             assert!(clean("name", bad, 128).is_err(), "{bad:?}");
         }
     }

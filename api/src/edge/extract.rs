@@ -19,6 +19,7 @@ use super::codes;
 use super::context::RequestContext;
 use super::mask::message as shown;
 use super::problem::Problem;
+use crate::object::Object;
 
 /// A JSON body, in or out. `Option<Json<T>>` takes a request without a body as `None`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,18 +75,23 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
     })
 }
 
-/// Parses a JSON document. Public for endpoints that read their bodies themselves.
+/// Parses a JSON document that has to be an object. Public for endpoints that read their bodies themselves.
 pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| json_problem::<T>(body, &error))
+    match serde_json::from_slice(body) {
+        Ok(Object(value)) => Ok(value),
+        Err(error) => Err(json_problem::<T>(body, &error)),
+    }
 }
 
 #[cold]
 fn json_problem<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Problem {
-    if !error.is_data() {
+    // Where a value of one of a few words is expected, anything else is said to be no JSON.
+    let is_json = error.is_data() || serde_json::from_slice::<serde_json::Value>(body).is_ok();
+    if !is_json {
         return Problem::new(codes::MALFORMED_JSON).detail(shown(&error.to_string()));
     }
     let mut parser = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize::<_, T>(&mut parser) {
+    match serde_path_to_error::deserialize::<_, Object<T>>(&mut parser) {
         Err(error) => shape_problem(&error.path().to_string(), &error.inner().to_string()),
         Ok(_) => shape_problem(".", &error.to_string()),
     }

@@ -1,22 +1,27 @@
 //! Parsers' messages as a caller or a log may see them.
 
-use domain::text::{LONGEST_ECHO, mask};
+use domain::text::{LONGEST_ECHO, is_forbidden, mask};
 
 /// A parser's message fit to be shown: masked, and where it quotes a long value, without that value's middle.
 ///
 /// Serde's messages put the value before `, expected …`; what was expected survives the cut.
-pub fn message(text: &str) -> String {
+pub(super) fn message(text: &str) -> String {
     /// How much of a message goes before the cut: a few words and about 80 characters of a value.
     const HEAD: usize = 100;
     const TAIL: usize = 200;
-    let masked = mask(text);
+    let masked = visible(&mask(text));
     if masked.chars().nth(HEAD + TAIL).is_none() && !has_long_value(&masked) {
-        return masked.into_owned();
+        return masked;
     }
     let head: String = masked.chars().take(HEAD).collect();
     let tail = masked.rfind(", expected ").filter(|at| *at >= head.len()).map_or("", |at| &masked[at..]);
     let tail: String = tail.chars().take(TAIL).collect();
     format!("{head}…{tail}")
+}
+
+/// A message may quote a name of the body's own choosing.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if is_forbidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Whether a message quotes a value (between double quotes or back-ticks) of more than 80 characters.
@@ -39,6 +44,7 @@ mod tests {
         let shown = message(&format!("invalid type: string \"{long}\", expected u64 at line 1 column 9"));
         assert!(shown.len() < 200, "{shown}");
         assert!(shown.ends_with("…, expected u64 at line 1 column 9"), "{shown}");
+        assert_eq!(message("unknown field `a\0\u{202e}`"), "unknown field `a\u{fffd}\u{fffd}`");
         assert_eq!(message("missing field `name`"), "missing field `name`");
         let many = "unknown field `x`, expected one of `aaaaaaaaaaaaaaaaaaaa`, `bbbbbbbbbbbbbbbbbbbbbb`, `ccccccccccccccc`, `ddddddddddddddd`";
         assert_eq!(message(many), many);

@@ -26,6 +26,7 @@ use crate::time::Timestamp;
 use crate::verify::{self, Code};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -387,15 +388,27 @@ pub fn metadata(value: &serde_json::Map<String, serde_json::Value>) -> Result<Op
     if json.len() > MOST {
         return refuse(&json, format!("at most {MOST} bytes of JSON; this has {}", json.len()));
     }
-    // Masking keeps the JSON whole: a secret has only letters, digits and `_`.
-    let masked = crate::text::mask(&json).into_owned();
-    let raw = serde_json::value::RawValue::from_string(masked).expect("masked JSON is JSON");
+    let raw = serde_json::value::RawValue::from_string(masked(json)).expect("masked JSON is JSON");
     Ok(Some(Metadata(raw)))
+}
+
+/// Masking keeps JSON whole, because a secret has only letters, digits and `_`. It may bring names out of their order,
+/// or make two the same, so that what was masked is brought into its shortest form again.
+fn masked(json: String) -> String {
+    match crate::text::mask(&json) {
+        Cow::Borrowed(_) => json,
+        Cow::Owned(masked) => {
+            let object: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(&masked).expect("masked JSON is JSON");
+            serde_json::to_string(&object).expect("a JSON value can be written")
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::{Kind, Secret};
     use crate::state::IDEMPOTENCY_WINDOW;
     use crate::testing::{World, absent, admin, forbidden, repeat, texts};
     use std::time::Duration;
@@ -596,5 +609,22 @@ mod tests {
             let permission = command.permission().unwrap();
             assert!(forbidden(world.run(&caller, command)).starts_with(permission));
         }
+    }
+
+    #[test]
+    fn masked_metadata_is_in_its_shortest_form() {
+        let secret = Secret::from_entropy(Kind::Project, &[5; 64]).into_text();
+        let prefix = &secret[..12];
+        // Two names that are one when they are masked, and one that sorts between a secret and what is left of it.
+        let twin = format!("{prefix}{}", "z".repeat(42));
+        let between = format!("{prefix}z");
+        let given =
+            serde_json::json!({ &*secret: 1, &*twin: 2, &*between: 3, "deep": [{ &*secret: secret }] });
+        let kept = metadata(given.as_object().unwrap()).unwrap().unwrap();
+        assert!(!kept.json().get().contains(&secret[13..]));
+        let read: Metadata = serde_json::from_str(kept.json().get()).unwrap();
+        assert_eq!(read, kept);
+        assert!(serde_json::from_str::<Metadata>(r#"{"b":1,"a":1}"#).is_err());
+        assert!(serde_json::from_str::<Metadata>(r#"{"a": 1}"#).is_err());
     }
 }
