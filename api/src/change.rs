@@ -41,7 +41,7 @@ fn malformed(detail: String) -> Problem {
 }
 
 /// `If-Match` with one strong entity tag, or `*` (RFC 9110, section 13.1.1).
-fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(text) = only(headers, "If-Match")? else { return Ok(None) };
     if text == "*" {
         return Ok(None);
@@ -57,7 +57,7 @@ fn revision_of(tag: &str) -> Option<u64> {
     digits.parse().ok().filter(|revision: &u64| revision.to_string() == digits)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
     let Some(text) = only(headers, "Idempotency-Key")? else { return Ok(None) };
     if text.is_empty() || text.len() > LONGEST_KEY || text.bytes().any(|byte| byte.is_ascii_control()) {
         return Err(malformed(format!(

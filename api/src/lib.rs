@@ -17,6 +17,8 @@ mod object;
 mod openapi;
 mod organizations;
 mod page;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod parsing;
 mod projects;
 mod respond;
 mod system;

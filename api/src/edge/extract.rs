@@ -120,7 +120,7 @@ fn shape_problem(path: &str, message: &str) -> Problem {
     Problem::new(code).detail(format!("{field}: {detail}")).field(field, detail)
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) else { return false };
     if value == b"application/json" {
         return true;

@@ -5,7 +5,7 @@ use domain::text::{LONGEST_ECHO, is_forbidden, mask};
 /// A parser's message fit to be shown: masked, and where it quotes a long value, without that value's middle.
 ///
 /// Serde's messages put the value before `, expected …`; what was expected survives the cut.
-pub(super) fn message(text: &str) -> String {
+pub(crate) fn message(text: &str) -> String {
     /// How much of a message goes before the cut: a few words and about 80 characters of a value.
     const HEAD: usize = 100;
     const TAIL: usize = 200;

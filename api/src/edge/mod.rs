@@ -15,7 +15,7 @@ pub mod context;
 pub mod docs;
 pub mod error_pages;
 pub mod extract;
-mod mask;
+pub(crate) mod mask;
 pub mod metrics;
 pub mod problem;
 pub mod serve;
