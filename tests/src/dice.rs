@@ -57,6 +57,7 @@ impl Dice {
 }
 
 impl Drop for Dice {
+    #[expect(clippy::print_stderr, reason = "a failed test says how to repeat it")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}: repeat with CHANCERY_SEED={}", self.suite, self.seed);

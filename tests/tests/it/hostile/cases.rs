@@ -74,9 +74,9 @@ fn put(body: &mut Value, path: &[String], value: Option<Value>) {
             *body = json!([{}]);
         }
         if rest.is_empty() {
-            body[0] = value.unwrap_or_default()
+            body[0] = value.unwrap_or_default();
         } else {
-            put(&mut body[0], rest, value)
+            put(&mut body[0], rest, value);
         }
         return;
     }
@@ -492,7 +492,15 @@ pub(super) fn scrambled(operation: &Operation, dice: &mut chancery_tests::Dice) 
         let field = dice.one(&body.fields);
         let donor = dice.one(&body.fields);
         let pool = values(kind(&donor.owner, &donor.name, donor.is_item()));
-        let value = if pool.is_empty() { json!({}) } else { dice.one(&pool).0.clone() };
+        let mut value = if pool.is_empty() { json!({}) } else { dice.one(&pool).0.clone() };
+        // Another's id may be asked for; kept as a text of one's own, it would be shown with right.
+        let names_another =
+            ["<OTHER>", "<OTHERWEB>", "<HIDDEN>"].iter().any(|id| value.to_string().contains(id));
+        if names_another
+            && !matches!(kind(&field.owner, &field.name, field.is_item()), Kind::Reference | Kind::Grant)
+        {
+            value = Value::Null;
+        }
         put(&mut scrambled, &field.path, (!dice.once_in(8)).then_some(value));
     }
     let mut bytes = scrambled.to_string().into_bytes();

@@ -101,7 +101,7 @@ fn fields_of(document: &Value, schema: &str, above: &[String], found: &mut Vec<F
     let required = schema_of["required"].as_array().cloned().unwrap_or_default();
     let none = Map::new();
     for (name, property) in schema_of["properties"].as_object().unwrap_or(&none) {
-        let path = [above, &[name.clone()]].concat();
+        let path = [above, std::slice::from_ref(name)].concat();
         let field = Field {
             path: path.clone(),
             owner: schema.to_owned(),

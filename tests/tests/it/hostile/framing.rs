@@ -102,7 +102,7 @@ async fn a_frame_that_lies_changes_nothing() {
                 // An optional body that has no length is none.
                 Comes::Refusal if about == "no length" && !operation.body.as_ref().unwrap().is_required => {}
                 Comes::Refusal => {
-                    assert!(!has_changed && status.is_none_or(|status| status >= 400), "{what}")
+                    assert!(!has_changed && status.is_none_or(|status| status >= 400), "{what}");
                 }
             }
             sent += 1;

@@ -164,9 +164,8 @@ impl Caller {
             return May::Perhaps;
         };
         match (self.home, self.holds, route.permission) {
-            (Home::Nowhere, ..) => May::No,
             (Home::Other, ..) if route.stranger < 300 => May::Perhaps,
-            (Home::Other, ..) => May::No,
+            (Home::Nowhere | Home::Other, ..) => May::No,
             (_, None, _) => May::Perhaps,
             // The break-glass token is none that could be narrowed.
             (_, Some(_), None) if operation.template.ends_with("/narrow") && self.name == "break-glass" => {

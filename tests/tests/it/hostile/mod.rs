@@ -180,7 +180,7 @@ async fn whatever_is_sent_the_answer_is_right_or_a_clear_refusal() {
     let seed = dice.seed();
     let operations = Arc::new(operations(&api::document()));
     let all = Arc::new(all_cases(&operations));
-    let lanes = 2;
+    let lanes = scale::pick(2, 4);
     let mut running = Vec::new();
     for number in 0..lanes {
         let (operations, all, dice) = (Arc::clone(&operations), Arc::clone(&all), dice.part(number as u64));
@@ -242,7 +242,7 @@ async fn lane(
         lane.turn().await;
         assert!(lane.seen.faults.len() < ENOUGH, "case {place}:\n{}", lane.seen.faults.join("\n"));
     }
-    for _ in 0..scale::pick(1_000, 100_000) {
+    for _ in 0..scale::pick(1_000, 40_000) {
         let operation = lane.dice.below(operations.len());
         let case = scrambled(&operations[operation], &mut lane.dice);
         let caller = lane.caller_for(&operations[operation]);

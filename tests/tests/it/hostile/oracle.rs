@@ -63,6 +63,8 @@ fn taken(ground: &Ground, sent: &Sent<'_>) -> Option<String> {
     }
     match sent.case.expect {
         Expect::Right | Expect::Open => None,
+        // What is out of everybody else's reach is the stranger's own.
+        Expect::Wrong(_) if ground.is_at_home(sent.caller, sent.request) => None,
         Expect::Wrong(_) | Expect::Status(_) => Some("taken, and it is not right".to_owned()),
     }
 }
@@ -84,7 +86,7 @@ fn refused(sent: &Sent<'_>) -> Option<String> {
         Expect::Right if may == May::Yes => Some("refused, and it is right".to_owned()),
         Expect::Status(expected) => {
             let unasked =
-                status == 401 && sent.caller.credential.is_none() && !matches!(expected, [404] | [405]);
+                status == 401 && sent.caller.credential.is_none() && !matches!(expected, [404 | 405]);
             // A proxy's question is about its credentials before it is about anything else.
             (!expected.contains(&status) && !unasked).then(|| "refused as something else".to_owned())
         }
@@ -139,8 +141,8 @@ fn forges(value: &Value) -> bool {
 }
 
 fn leaks(ground: &Ground, sent: &Sent<'_>) -> Option<String> {
-    let head: String = sent.reply.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-    let text = head + &sent.reply.text();
+    let head: Vec<&str> = sent.reply.headers.iter().map(|(_, value)| &**value).collect();
+    let text = head.join("\n") + &sent.reply.text();
     if let Some(secret) = ground.secrets().find(|secret| text.contains(secret)) {
         return Some(format!("a secret in the answer (…{})", &secret[secret.len() - 6..]));
     }

@@ -45,9 +45,9 @@ pub(super) enum Kind {
 pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
     match (owner, name) {
         ("NewOrganization" | "NewProject" | "Rename", "name") => Kind::Label,
-        ("NewOrganization" | "NewProject", "display_name") => Kind::Text(128),
         ("Rename", "display_name") => Kind::Removable(128),
-        ("NewToken" | "NarrowToken" | "UpdateToken", "name") => Kind::Text(128),
+        ("NewOrganization" | "NewProject", "display_name")
+        | ("NewToken" | "NarrowToken" | "UpdateToken", "name") => Kind::Text(128),
 
         ("NewToken" | "NarrowToken" | "UpdateToken", "description") | ("Revoke", "note") => {
             Kind::Removable(1_024)
@@ -107,16 +107,26 @@ pub(super) const FORGING: [&str; 16] = [
     "\u{e0041}",
 ];
 
-fn wrong(texts: &[&str]) -> Vec<(Value, Is)> {
-    texts.iter().map(|text| (json!(text), Is::Wrong)).collect()
+/// Values of one verdict, with `¦` between them.
+fn all(texts: &str, is: Is) -> Vec<(Value, Is)> {
+    texts.split('¦').map(|text| (json!(text), is)).collect()
 }
 
-fn right(texts: &[&str]) -> Vec<(Value, Is)> {
-    texts.iter().map(|text| (json!(text), Is::Right)).collect()
+fn wrong(texts: &str) -> Vec<(Value, Is)> {
+    all(texts, Is::Wrong)
 }
 
-fn open(texts: &[&str]) -> Vec<(Value, Is)> {
-    texts.iter().map(|text| (json!(text), Is::Open)).collect()
+fn right(texts: &str) -> Vec<(Value, Is)> {
+    all(texts, Is::Right)
+}
+
+fn open(texts: &str) -> Vec<(Value, Is)> {
+    all(texts, Is::Open)
+}
+
+/// One value that is too long, or that goes on and on.
+fn long(text: &str, times: usize, is: Is) -> Vec<(Value, Is)> {
+    vec![(json!(text.repeat(times)), is)]
 }
 
 fn line_of_text(most: usize) -> Vec<(Value, Is)> {
@@ -125,167 +135,38 @@ fn line_of_text(most: usize) -> Vec<(Value, Is)> {
     all.push((json!("é".repeat(most / 2 + 1)), Is::Wrong));
     all.push((json!("x".repeat(40_000)), Is::Wrong));
     // White space of every sort at the ends is cut off, and stays inside.
-    all.extend(right(&[
-        "a\u{a0}b <FRESH>",
-        "\u{2003}<FRESH>\u{3000}",
-        "日本 <FRESH>",
-        "👩\u{200d}🚀 <FRESH>",
-    ]));
+    all.extend(right("a\u{a0}b <FRESH>¦\u{2003}<FRESH>\u{3000}¦日本 <FRESH>¦👩\u{200d}🚀 <FRESH>"));
     all
 }
 
-const BLANK: [&str; 7] =
-    [" ", "\u{3000}", "\u{a0}", "\u{200b}", "\u{200d}\u{200c}", "\u{2800}", "\u{3164} \u{ffa0}"];
+const BLANK: &str = "\u{20}¦\u{3000}¦\u{a0}¦\u{200b}¦\u{200d}\u{200c}¦\u{2800}¦\u{3164} \u{ffa0}";
 
 /// Values of a kind.
 pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
     match kind {
-        Kind::Label => [
-            wrong(&[
-                "",
-                "-a",
-                "a-",
-                "Acme",
-                "a_b",
-                "a.b",
-                "ä",
-                "a b",
-                " acme",
-                "a\u{0}b",
-                "a\n",
-                "\u{202e}a",
-            ]),
-            wrong(&["a\u{200b}", "ａcme", "аcme", "a/b", "a%2fb", "..", "owner", "instance-admin", "<ACME>"]),
-            wrong(&["019AB7A4-0000-7000-8000-000000000001", &"x".repeat(64), &"x".repeat(40_000)]),
-            right(&["a<FRESH>", "7-<FRESH>"]),
-        ]
-        .concat(),
-        Kind::Text(most) => [line_of_text(most), wrong(&[""]), wrong(&BLANK)].concat(),
-        Kind::Removable(most) => [line_of_text(most), right(&[""])].concat(),
+        Kind::Label => labels(),
+        Kind::Text(most) => [line_of_text(most), wrong(""), wrong(BLANK)].concat(),
+        Kind::Removable(most) => [line_of_text(most), right("")].concat(),
         Kind::Asked(most) => {
             let refused = FORGING.iter().map(|bad| (json!(format!("a{bad}b")), Is::Wrong));
-            [refused.collect(), wrong(&["", " ", &"x".repeat(most + 1), &"é".repeat(most)])].concat()
+            let large = [long("x", most + 1, Is::Wrong), long("é", most, Is::Wrong)].concat();
+            [refused.collect(), wrong("¦ "), large].concat()
         }
-        Kind::Reference => [
-            wrong(&[
-                "",
-                " ",
-                "never-was",
-                "acme ",
-                "ACME",
-                "acme\u{0}",
-                "..",
-                "*",
-                "<TARGET>",
-                "%",
-                &"x".repeat(9_000),
-            ]),
-            wrong(&["019ab7a4-0000-7000-8000-0000000000ff", "acme/web", "a\u{202e}", "\u{feff}acme"]),
-            open(&["other", "<OTHER>", "<HIDDEN>"]),
-        ]
-        .concat(),
-        Kind::Grant => [
-            wrong(&[
-                "",
-                "@",
-                "never-defined",
-                "member@",
-                "@web",
-                "member@web",
-                "instance-admin",
-                "project-reader",
-            ]),
-            wrong(&[
-                "member\u{0}",
-                "member\u{202e}",
-                "MEMBER",
-                " member",
-                "project-reader@never",
-                &"x".repeat(9_000),
-            ]),
-            wrong(&["project-reader@<OTHERWEB>", "project-reader@web@web", "*", "tokens:*"]),
-            open(&["member", "project-reader@web"]),
-        ]
-        .concat(),
-        Kind::Duration => [
-            wrong(&[
-                "",
-                "30",
-                "-1d",
-                "1 fortnight",
-                "99999999999999999999d",
-                "1e3d",
-                "NaN",
-                "∞d",
-                "١d",
-                "1d;",
-                "d",
-                "0",
-            ]),
-            wrong(&["1.5.5h", "0x10s", "1d\u{0}", "1d\u{202e}", "18446744073709551615y"]),
-            open(&["1h", "0s", "1ns", "365000d", &"1h".repeat(9_000)]),
-        ]
-        .concat(),
-        Kind::End => [times(), wrong(&["1970-01-01T00:00:00Z", "2026-01-01T00:00:00Z"])].concat(),
-        Kind::Beginning => [times(), open(&["1970-01-01T00:00:00Z"])].concat(),
-        Kind::Network => [
-            wrong(&[
-                "",
-                "10.0.0.0/33",
-                "localhost",
-                "::ffff:10.0.0.0/104",
-                "10.0.0.0/-1",
-                "10.0.0.0/ 8",
-                "0/0",
-                "1/2/3",
-            ]),
-            wrong(&[
-                "10.0.0",
-                "010.0.0.1.1",
-                "10.0.0.1\u{0}",
-                "::g",
-                "fe80::1%eth0",
-                "10.0.0.0/8/8",
-                "*",
-                "::/129",
-            ]),
-            open(&["10.0.0.0/8", "10.1.2.3/8", "::/0", "2001:db8::1", " 127.0.0.0/8"]),
-        ]
-        .concat(),
-        Kind::Address => [
-            wrong(&[
-                "",
-                "localhost",
-                "256.1.1.1",
-                "1.2.3.4/8",
-                "::g",
-                "1.2.3.4:80",
-                "fe80::1%eth0",
-                "1.2.3",
-                "0x7f.1",
-            ]),
-            wrong(&["1.2.3.4\u{0}", "1.2.3.4, 5.6.7.8", "[::1]", "०.0.0.0", &"1".repeat(9_000)]),
-            right(&["203.0.113.7", "::1", "::ffff:10.0.0.1"]),
-        ]
-        .concat(),
-        Kind::Permission => [
-            wrong(&[
-                "", "a", ":", "a:", ":b", "a:*", "*", "A:b", "a:b:c", "a :b", "a:b\n", "-a:b", "a:b-", "ä:b",
-                "a:b\u{0}",
-            ]),
-            wrong(&[&format!("{}:b", "a".repeat(64)), &format!("a:{}", "b".repeat(64)), &"x".repeat(9_000)]),
-            right(&["deployments:create", "a:b", "7:7"]),
-        ]
-        .concat(),
-        Kind::Word => {
-            wrong(&["", "BOUNDED", "Committed", "because", " bounded", "requested\u{0}", "\u{202e}leaked"])
+        Kind::Reference => references(),
+        Kind::Grant => grants(),
+        Kind::Duration => durations(),
+        Kind::End => [times(), wrong("1970-01-01T00:00:00Z¦2026-01-01T00:00:00Z")].concat(),
+        Kind::Beginning => [times(), open("1970-01-01T00:00:00Z")].concat(),
+        Kind::Network => networks(),
+        Kind::Address => addresses(),
+        Kind::Permission => permissions(),
+        Kind::Word => wrong("¦BOUNDED¦Committed¦because¦ bounded¦requested\u{0}¦\u{202e}leaked"),
+        Kind::Prefix => {
+            [wrong("¦chyo¦chyo_12345678"), open("ch\u{202e}yo_¦chyo_¦chyo_1234567¦%%%%%%")].concat()
         }
-        Kind::Prefix => [
-            wrong(&["", "chyo", "chyo_12345678"]),
-            open(&["ch\u{202e}yo_", "chyo_", "chyo_1234567", "%%%%%%"]),
-        ]
-        .concat(),
-        Kind::Anything => right(&["", " ", "a\u{0}b", "\u{202e}", "ключ", "chyo_short", &"x".repeat(20_000)]),
+        Kind::Anything => {
+            [right("¦ ¦a\u{0}b¦\u{202e}¦ключ¦chyo_short"), long("x", 20_000, Is::Right)].concat()
+        }
         Kind::Metadata => metadata(),
         Kind::Flag | Kind::Object => Vec::new(),
         Kind::Number { least, most } => {
@@ -298,33 +179,57 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
     }
 }
 
+fn labels() -> Vec<(Value, Is)> {
+    let refused = "¦-a¦a-¦Acme¦a_b¦a.b¦ä¦a b¦ acme¦a\u{0}b¦a\n¦\u{202e}a¦a\u{200b}¦ａcme¦аcme¦a/b¦a%2fb¦..¦owner\
+                   ¦instance-admin¦<ACME>¦019AB7A4-0000-7000-8000-000000000001";
+    let large = [long("x", 64, Is::Wrong), long("x", 40_000, Is::Wrong)].concat();
+    [wrong(refused), large, right("a<FRESH>¦7-<FRESH>")].concat()
+}
+
+fn references() -> Vec<(Value, Is)> {
+    let refused = "¦ ¦never-was¦acme ¦ACME¦acme\u{0}¦..¦*¦<TARGET>¦%¦acme/web¦a\u{202e}¦\u{feff}acme\
+                   ¦019ab7a4-0000-7000-8000-0000000000ff";
+    [wrong(refused), long("x", 9_000, Is::Wrong), open("other¦<OTHER>¦<HIDDEN>")].concat()
+}
+
+fn grants() -> Vec<(Value, Is)> {
+    let refused = "¦@¦never-defined¦member@¦@web¦member@web¦instance-admin¦project-reader¦member\u{0}\
+                   ¦member\u{202e}¦MEMBER¦ member¦project-reader@never¦project-reader@<OTHERWEB>\
+                   ¦project-reader@web@web¦*¦tokens:*";
+    [wrong(refused), long("x", 9_000, Is::Wrong), open("member¦project-reader@web")].concat()
+}
+
+fn durations() -> Vec<(Value, Is)> {
+    let refused = "¦30¦-1d¦1 fortnight¦99999999999999999999d¦1e3d¦NaN¦∞d¦١d¦1d;¦d¦0¦1.5.5h¦0x10s¦1d\u{0}\
+                   ¦1d\u{202e}¦18446744073709551615y";
+    [wrong(refused), long("1h", 9_000, Is::Open), open("1h¦0s¦1ns¦365000d¦1h 1h")].concat()
+}
+
+fn networks() -> Vec<(Value, Is)> {
+    let refused = "¦10.0.0.0/33¦localhost¦::ffff:10.0.0.0/104¦10.0.0.0/-1¦10.0.0.0/ 8¦0/0¦1/2/3¦10.0.0\
+                   ¦010.0.0.1.1¦10.0.0.1\u{0}¦::g¦fe80::1%eth0¦10.0.0.0/8/8¦*¦::/129";
+    [wrong(refused), open("10.0.0.0/8¦10.1.2.3/8¦::/0¦2001:db8::1¦ 127.0.0.0/8")].concat()
+}
+
+fn addresses() -> Vec<(Value, Is)> {
+    let refused = "¦localhost¦256.1.1.1¦1.2.3.4/8¦::g¦1.2.3.4:80¦fe80::1%eth0¦1.2.3¦0x7f.1¦1.2.3.4\u{0}\
+                   ¦1.2.3.4, 5.6.7.8¦[::1]¦०.0.0.0";
+    [wrong(refused), long("1", 9_000, Is::Wrong), right("203.0.113.7¦::1¦::ffff:10.0.0.1")].concat()
+}
+
+fn permissions() -> Vec<(Value, Is)> {
+    let refused = "¦a¦:¦a:¦:b¦a:*¦*¦A:b¦a:b:c¦a :b¦a:b\n¦-a:b¦a:b-¦ä:b¦a:b\u{0}";
+    let large = vec![(json!(format!("a:{}", "b".repeat(64))), Is::Wrong)];
+    [wrong(refused), large, long("x", 9_000, Is::Wrong), right("deployments:create¦a:b¦7:7")].concat()
+}
+
 fn times() -> Vec<(Value, Is)> {
-    [
-        wrong(&[
-            "",
-            "yesterday",
-            "2031-13-01T00:00:00Z",
-            "2031-02-30T00:00:00Z",
-            "2031-12-01",
-            "1969-12-31T23:59:59Z",
-        ]),
-        wrong(&[
-            "10000-01-01T00:00:00Z",
-            "+2031-12-01T00:00:00Z",
-            "-0001-01-01T00:00:00Z",
-            "1930367167",
-            "2031-12-01T00:00:00",
-        ]),
-        wrong(&[
-            "2031-12-01T25:00:00Z",
-            "2031-12-01T00:00:00+99:00",
-            "2031-12-01T00:00:00Z\u{0}",
-            "２031-12-01T00:00:00Z",
-        ]),
-        wrong(&["0000-00-00T00:00:00Z", &"9".repeat(9_000)]),
-        open(&["9999-12-31T23:59:59.999999999Z", "2031-12-01T00:00:00Z", "2040-01-01T00:00:00.5+14:00"]),
-    ]
-    .concat()
+    let refused = "¦yesterday¦2031-13-01T00:00:00Z¦2031-02-30T00:00:00Z¦2031-12-01¦1969-12-31T23:59:59Z\
+                   ¦10000-01-01T00:00:00Z¦+2031-12-01T00:00:00Z¦-0001-01-01T00:00:00Z¦1930367167\
+                   ¦2031-12-01T00:00:00¦2031-12-01T25:00:00Z¦2031-12-01T00:00:00+99:00\
+                   ¦2031-12-01T00:00:00Z\u{0}¦２031-12-01T00:00:00Z¦0000-00-00T00:00:00Z";
+    let taken = "9999-12-31T23:59:59.999999999Z¦2031-12-01T00:00:00Z¦2040-01-01T00:00:00.5+14:00";
+    [wrong(refused), long("9", 9_000, Is::Wrong), open(taken)].concat()
 }
 
 fn metadata() -> Vec<(Value, Is)> {
@@ -353,9 +258,12 @@ fn metadata() -> Vec<(Value, Is)> {
 pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
     Some(match (owner, field, kind) {
         // One of two that exclude each other.
-        (_, "expires_at" | "prefix" | "instance", _) => return None,
-        // What suits one caller does not suit another.
-        ("Scope", "project", _) | ("NarrowToken", "grants", _) => return None,
+        // And what suits one caller does not suit another.
+        (_, "expires_at" | "prefix" | "instance", _)
+        | ("Scope", "project", _)
+        | ("NarrowToken", "grants", _) => {
+            return None;
+        }
         ("Verify", "project", _) => json!("<WEB>"),
         ("Scope" | "Verify", "organization", _) => json!("<ACME>"),
         (_, "answers", _) => json!("committed"),
