@@ -2,12 +2,12 @@
 
 use crate::app::App;
 use crate::auth::Session;
+use crate::edge::extract::no_query;
 use crate::edge::{Problem, codes};
 use crate::error::invalid;
 use axum::extract::FromRequestParts;
 use domain::decide::{Command, Repeat, Request};
 use domain::event::Subject;
-use domain::text;
 use http::HeaderMap;
 use http::request::Parts;
 use projections::{Outcome, SealKey, Work};
@@ -27,11 +27,7 @@ impl FromRequestParts<App> for Conditions {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        // A restriction that somebody put into the query of a change would otherwise be taken for none.
-        if let Some(query) = parts.uri.query().filter(|query| !query.is_empty()) {
-            return Err(Problem::new(codes::UNKNOWN_FIELD)
-                .detail(format!("A change takes nothing from the query; it has `{}`.", text::echo(query))));
-        }
+        no_query(&parts.uri)?;
         Ok(Self { expected_revision: if_match(&parts.headers)?, key: idempotency_key(&parts.headers)? })
     }
 }

@@ -64,7 +64,9 @@ pub fn masking(text: &str) {
     assert_eq!(mask(&masked), masked);
     for start in 0..text.len().saturating_sub(LENGTH - 1) {
         if let Some(whole) = text.get(start..start + LENGTH).filter(|part| secret::is_well_formed(part)) {
-            assert!(!masked.contains(&whole[13..]), "{masked}");
+            // What follows a start that was mistyped may be the same once more, and cannot be known.
+            let rest = &whole[13..];
+            assert!(masked.matches(rest).count() < text.matches(rest).count(), "{masked}");
         }
     }
     for shown in [echo(text), cut(text, 80)] {

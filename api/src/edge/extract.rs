@@ -11,7 +11,7 @@ use bytes::Bytes;
 use domain::text::echo;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -29,6 +29,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        no_query(request.uri())?;
         if !is_json(request.headers()) {
             return Err(wrong_type(request.headers().get(CONTENT_TYPE)));
         }
@@ -40,6 +41,7 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        no_query(request.uri())?;
         let typed = request.headers().get(CONTENT_TYPE).cloned();
         let json = is_json(request.headers());
         let body = read(request, state).await?;
@@ -54,6 +56,17 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
+    }
+}
+
+/// Refuses a query where none is read: a restriction that somebody put there would be taken for none.
+pub(crate) fn no_query(uri: &Uri) -> Result<(), Problem> {
+    match uri.query() {
+        None | Some("") => Ok(()),
+        Some(query) => {
+            let detail = format!("The endpoint takes nothing from the query; it has `{}`.", echo(query));
+            Err(Problem::new(codes::UNKNOWN_FIELD).detail(detail))
+        }
     }
 }
 

@@ -360,7 +360,7 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
         case.target.extend_from_slice(format!("{joint}{query}").as_bytes());
         all.push(case.because("query", query.chars().take(60).collect::<String>(), expect));
     };
-    let is_read = !operation.query.is_empty() || operation.is_change();
+    let is_read = !operation.query.is_empty() || operation.is_change() || operation.body.is_some();
     let unknown = || if is_read { Expect::Wrong(None) } else { Expect::Open };
     for query in
         ["unknown=1", "at_leest=1", "cascade=true", "%00=1", "%ff", "chyo_0123456789abcdef=1", "=", "a[]=1"]
