@@ -2,13 +2,13 @@
 
 use crate::app::App;
 use crate::auth::Session;
+use crate::edge::extract::no_query;
 use crate::edge::{Problem, codes};
 use crate::error::invalid;
 use axum::extract::FromRequestParts;
 use domain::decide::{Command, Repeat, Request};
 use domain::event::Subject;
 use http::HeaderMap;
-use http::header::IF_MATCH;
 use http::request::Parts;
 use projections::{Outcome, SealKey, Work};
 use serde::Serialize;
@@ -27,33 +27,51 @@ impl FromRequestParts<App> for Conditions {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        no_query(&parts.uri)?;
         Ok(Self { expected_revision: if_match(&parts.headers)?, key: idempotency_key(&parts.headers)? })
     }
 }
 
+fn malformed(detail: String) -> Problem {
+    Problem::new(codes::MALFORMED_REQUEST).detail(detail)
+}
+
 /// `If-Match` with one strong entity tag, or `*` (RFC 9110, section 13.1.1).
-fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(value) = headers.get(IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(text) = only(headers, "If-Match")? else { return Ok(None) };
     if text == "*" {
         return Ok(None);
     }
-    let tag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    match tag.map(str::parse) {
-        Some(Ok(revision)) => Ok(Some(revision)),
-        _ => Err(Problem::new(codes::MALFORMED_REQUEST)
-            .detail("`If-Match` is not one entity tag as `ETag` gave it, such as \"17\", or *.".to_owned())),
-    }
+    revision_of(text).map(Some).ok_or_else(|| {
+        malformed("`If-Match` is not one entity tag as `ETag` gave it, such as \"17\", or *.".to_owned())
+    })
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    if text.is_empty() || text.len() > LONGEST_KEY {
-        return Err(Problem::new(codes::MALFORMED_REQUEST)
-            .detail(format!("`Idempotency-Key` is not 1 to {LONGEST_KEY} visible ASCII characters.")));
+/// The revision that an entity tag of this API stands for. There is one tag for each: no sign, no leading zero.
+fn revision_of(tag: &str) -> Option<u64> {
+    let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
+    digits.parse().ok().filter(|revision: &u64| revision.to_string() == digits)
+}
+
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<Box<str>>, Problem> {
+    let Some(text) = only(headers, "Idempotency-Key")? else { return Ok(None) };
+    if text.is_empty() || text.len() > LONGEST_KEY || text.bytes().any(|byte| byte.is_ascii_control()) {
+        return Err(malformed(format!(
+            "`Idempotency-Key` is not 1 to {LONGEST_KEY} visible ASCII characters."
+        )));
     }
     Ok(Some(text.into()))
+}
+
+/// The text of a header; two of a kind are none, because nobody can say which was meant. Text that is not ASCII is
+/// empty, which neither of them may be.
+fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => Ok(Some(value.to_str().unwrap_or_default().trim())),
+        (Some(_), Some(_)) => Err(malformed(format!("`{name}` stands there more than once; send one."))),
+    }
 }
 
 /// A command that was done.

@@ -13,9 +13,12 @@ mod change;
 pub mod edge;
 mod error;
 mod instance;
+mod object;
 mod openapi;
 mod organizations;
 mod page;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod parsing;
 mod projects;
 mod respond;
 mod system;

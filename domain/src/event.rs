@@ -60,9 +60,22 @@ pub struct Description {
 }
 
 /// A JSON object in its shortest form with sorted keys and without floats.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Metadata(pub(crate) Box<RawValue>);
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        let shortest = serde_json::to_string(&object).map_err(D::Error::custom)?;
+        if shortest != raw.get() {
+            return Err(D::Error::custom("metadata is not in its shortest form with sorted keys"));
+        }
+        Ok(Self(raw))
+    }
+}
 
 impl Metadata {
     /// The JSON text.

@@ -16,6 +16,8 @@ pub mod line;
 mod model;
 pub mod name;
 pub mod network;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod parsing;
 pub mod permission;
 pub mod query;
 pub mod rejection;

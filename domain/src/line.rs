@@ -60,6 +60,10 @@ pub enum LineError {
     /// Not a line of the shape that its type and version name.
     #[error("a line cannot be read: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// Read, but not the bytes that this build writes for what it read: a key that it does not know, another order,
+    /// white space. What a later build adds to a shape would otherwise be passed over in silence.
+    #[error("a line is not in the form in which this build writes it, from byte {0} on")]
+    NotCanonical(usize),
 }
 
 /// What stands before an event's own keys.
@@ -256,21 +260,22 @@ impl Line {
         write_event(out, &head, &self.event);
     }
 
-    /// Reads a line.
+    /// Reads a line. What is accepted is exactly what [`Line::write`] writes, byte for byte.
     pub fn read(text: &str) -> Result<Self, LineError> {
         let head: ReadHead<'_> = serde_json::from_str(text)?;
         if head.v != u64::from(VERSION) {
             return Err(LineError::UnknownVersion(head.v));
         }
         let event = read_event(&head.kind, text)?;
-        Ok(Self {
-            at: head.at,
-            org: head.org,
-            n: head.n,
-            actor: head.actor,
-            idempotency: head.idempotency,
-            event,
-        })
+        let ReadHead { at, org, n, actor, idempotency, .. } = head;
+        let line = Self { at, org, n, actor, idempotency, event };
+        let mut written = Vec::with_capacity(text.len());
+        line.write(&mut written);
+        if written == text.as_bytes() {
+            return Ok(line);
+        }
+        let same = written.iter().zip(text.as_bytes()).take_while(|(written, read)| written == read);
+        Err(LineError::NotCanonical(same.count()))
     }
 }
 
@@ -544,6 +549,37 @@ mod tests {
             &text.replacen(r#""origin""#, r#""v":1,"origin""#, 1),
         ] {
             assert!(matches!(refused(bad), LineError::Malformed(_)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_like_this_is_refused() {
+        for line in every_line() {
+            let text = written(&line);
+            let last = text.len() - 1;
+            for bad in [
+                text.replacen(r#"{"v":1,"#, r#"{ "v":1,"#, 1),
+                text.replacen(r#""v":1,"#, r#""v":1,"later":true,"#, 1),
+                format!(r#"{},"later":null}}"#, &text[..last]),
+                text.replacen("10:15:00.123456Z", "10:15:00.1234560Z", 1),
+                text.replacen("10:15:00.123456Z", "11:15:00.123456+01:00", 1),
+                text.replacen(r#""type":"#, r#""\u0074ype":"#, 1),
+                format!("{text}\n"),
+                format!(" {text}"),
+            ] {
+                assert!(matches!(Line::read(&bad), Err(LineError::NotCanonical(_))), "{bad}");
+            }
+        }
+        let minted = written(&line(Event::TokenMinted(minted(true)), 5));
+        for (from, to) in [
+            (r#"["10.0.0.0/8","2001:db8::/32"]"#, r#"["2001:db8::/32","10.0.0.0/8"]"#),
+            (r#"["10.0.0.0/8","2001:db8::/32"]"#, r#"["10.1.0.0/8","2001:db8::/32"]"#),
+            (r#"["10.0.0.0/8","2001:db8::/32"]"#, "[]"),
+            (r#""narrowed":true"#, r#""narrowed":false"#),
+            (r#""metadata":{"a""#, r#""metadata":{ "a""#),
+        ] {
+            assert!(minted.contains(from), "{minted}");
+            assert!(Line::read(&minted.replacen(from, to, 1)).is_err(), "{to}");
         }
     }
 

@@ -239,9 +239,10 @@ mod histories {
     use crate::event::Subject;
     use crate::id::TokenId;
     use crate::rejection::Rejection;
-    use crate::testing::{Ask, World, admin, repeat};
+    use crate::testing::{Ask, World, admin, is_long, property, repeat};
     use crate::time::Timestamp;
     use proptest::prelude::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
     const PERMISSIONS: [&str; 9] = [
@@ -264,6 +265,9 @@ mod histories {
         Duration::from_hours(47),
         Duration::from_hours(300),
     ];
+    /// How much later than a command everything is asked again.
+    const LATER: [Duration; 4] =
+        [Duration::ZERO, HOUR, Duration::from_hours(47), Duration::from_hours(1_000)];
     const ADDRESSES: [Option<&str>; 4] = [None, Some("10.1.0.1"), Some("10.2.0.1"), Some("192.0.2.1")];
     const NETWORKS: [&[&str]; 5] =
         [&[], &["10.0.0.0/8"], &["10.1.0.0/16"], &["10.1.0.0/17", "192.0.2.1"], &["0.0.0.0/0"]];
@@ -320,6 +324,8 @@ mod histories {
         world: World,
         model: Model,
         folded: usize,
+        /// Answers that were held against the model's.
+        compared: u64,
         orgs: [String; 2],
         /// Two projects of the first organization, one of the second.
         projects: [String; 3],
@@ -348,7 +354,7 @@ mod histories {
                 p.expiry = Expiry::In(HOUR * 900);
             });
             bounded.unwrap();
-            let mut history = Self { world, model: Model::default(), folded: 0, orgs, projects };
+            let mut history = Self { world, model: Model::default(), folded: 0, compared: 0, orgs, projects };
             history.follow();
             history
         }
@@ -516,7 +522,6 @@ mod histories {
             let at = self.world.at.to_string();
             self.model.check(&at);
             assert_eq!(self.world.state.difference(&self.world.folded()), None);
-            self.same_answers(&[one(&PERMISSIONS, step.dice[9])], &ADDRESSES[index % 4..=index % 4]);
         }
 
         /// A repeated request changes nothing, if the caller may still make it.
@@ -576,10 +581,26 @@ mod histories {
             !before.tokens.contains_key(id) || self.model.chain(id) != before.chain(id)
         }
 
-        /// Every secret is answered as the model says, to the instance and to an organization.
-        fn same_answers(&self, permissions: &[&str], addresses: &[Option<&str>]) {
+        /// Every secret is answered as the model says, now and later, to the instance and to both organizations.
+        fn same_answers(&mut self, permissions: &[&str], addresses: &[Option<&str>], later: &[Duration]) {
+            let now = self.world.at;
+            for wait in later {
+                self.world.at = now.after(*wait);
+                self.compared += self.same_answers_now(permissions, addresses);
+            }
+            self.world.at = now;
+        }
+
+        fn same_answers_now(&self, permissions: &[&str], addresses: &[Option<&str>]) -> u64 {
+            let mut compared = 0;
             let at = self.world.at.to_string();
             let of_acme = self.world.caller(self.ids()[0]);
+            let of_other = self.world.caller(self.ids()[5]);
+            let callers = [
+                (&admin(), None),
+                (&of_acme, Some(self.orgs[0].as_str())),
+                (&of_other, Some(self.orgs[1].as_str())),
+            ];
             let questions = [(0, None), (0, Some(0)), (0, Some(2)), (1, None), (1, Some(2))];
             for id in self.ids() {
                 for ordinal in 0..self.world.secrets(id) {
@@ -598,8 +619,7 @@ mod histories {
                                 project,
                                 address,
                             };
-                            for (caller, from) in [(&admin(), None), (&of_acme, Some(self.orgs[0].as_str()))]
-                            {
+                            for (caller, from) in callers {
                                 // Who may not ask is refused before any answer.
                                 let Ok(verdict) = self.world.verify_text(caller, text, ask) else {
                                     assert!(from.is_some());
@@ -607,11 +627,13 @@ mod histories {
                                 };
                                 let expected = self.model.verify(from, &id.to_string(), &hash, asked);
                                 assert_eq!(verdict.code.as_str(), expected, "{id} #{ordinal}: {asked:?}");
+                                compared += 1;
                             }
                         }
                     }
                 }
             }
+            compared
         }
     }
 
@@ -622,23 +644,36 @@ mod histories {
         }
     }
 
-    /// Few cases by default, so that they are run on every build; `PROPTEST_CASES` asks for more.
-    fn config() -> ProptestConfig {
-        let config = ProptestConfig::default();
-        let cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { 64 };
-        ProptestConfig { cases, ..config }
-    }
-
-    proptest! {
-        #![proptest_config(config())]
-
-        #[test]
-        fn histories_keep_every_promise(steps in proptest::collection::vec(step(), 1..40)) {
+    #[test]
+    fn histories_keep_every_promise() {
+        let compared = AtomicU64::new(0);
+        property("model", 64, 6_000, proptest::collection::vec(step(), 1..40), |steps| {
             let mut history = History::new();
             for (index, step) in steps.iter().enumerate() {
                 history.take(index, step);
+                // One permission, address and moment a step, another each time; more of them at the end.
+                let (permission, later) = (one(&PERMISSIONS, step.dice[9]), one(&LATER, step.dice[2]));
+                history.same_answers(&[permission], &ADDRESSES[index % 4..=index % 4], &[later]);
             }
-            history.same_answers(&PERMISSIONS, &ADDRESSES[..2]);
-        }
+            let (addresses, later) = if is_long() { (4, 4) } else { (2, 1) };
+            history.same_answers(&PERMISSIONS, &ADDRESSES[..addresses], &LATER[..later]);
+            compared.fetch_add(history.compared, Ordering::Relaxed);
+        });
+        println!("model: {} verify answers compared", compared.into_inner());
+    }
+
+    /// The same with everything asked after every command.
+    #[test]
+    fn every_answer_is_the_models_after_every_command() {
+        let compared = AtomicU64::new(0);
+        property("full model", 1, 120, proptest::collection::vec(step(), 1..30), |steps| {
+            let mut history = History::new();
+            for (index, step) in steps.iter().enumerate() {
+                history.take(index, step);
+                history.same_answers(&PERMISSIONS, &ADDRESSES, &LATER);
+            }
+            compared.fetch_add(history.compared, Ordering::Relaxed);
+        });
+        println!("full model: {} verify answers compared", compared.into_inner());
     }
 }

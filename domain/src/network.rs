@@ -2,7 +2,7 @@
 
 use crate::rejection::Rejection;
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,9 +10,23 @@ use std::sync::Arc;
 pub const MOST: usize = 64;
 
 /// Allowed networks in CIDR notation, sorted, each without host bits. None means anywhere.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Networks(Option<Arc<[IpNet]>>);
+
+impl<'de> Deserialize<'de> for Networks {
+    /// Reads only what [`Networks::parse`] makes, in its own order and notation.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts = Vec::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let networks = Self::parse(&texts).map_err(D::Error::custom)?;
+        let is_own = networks.list().len() == texts.len()
+            && networks.list().iter().zip(&texts).all(|(network, text)| network.to_string() == *text);
+        if is_own && !texts.is_empty() {
+            return Ok(networks);
+        }
+        Err(D::Error::custom("networks are not sorted, each once, without host bits"))
+    }
+}
 
 impl Networks {
     /// From anywhere.

@@ -110,9 +110,21 @@ impl<'de> Deserialize<'de> for Pattern {
 }
 
 /// A set of permissions, written as patterns; sorted, none of them covered by another.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct PermissionSet(Arc<[Pattern]>);
+
+impl<'de> Deserialize<'de> for PermissionSet {
+    /// Reads only the shortest form: an empty list, or patterns in order of which none covers another.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let patterns = Vec::<Pattern>::deserialize(deserializer)?;
+        let shortest = Self::new(patterns.iter().cloned());
+        if *shortest.0 == *patterns {
+            return Ok(shortest);
+        }
+        Err(D::Error::custom("permissions are not in their shortest form"))
+    }
+}
 
 impl PermissionSet {
     /// The set of `patterns`, in its shortest form.

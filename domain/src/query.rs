@@ -119,7 +119,7 @@ pub fn token<'a>(state: &'a State, caller: &Caller, id: TokenId) -> Result<&'a A
     if is_self(caller, id) || caller.may(state, "tokens:read", found.scope) {
         Ok(found)
     } else {
-        Err(Rejection::hidden("token", &id))
+        Err(Rejection::not_found("token", &id))
     }
 }
 
@@ -405,7 +405,7 @@ impl<'a> Visible<'a> {
 mod tests {
     use super::*;
     use crate::decide::Expiry;
-    use crate::testing::{World, admin, forbidden, hidden, scope_text};
+    use crate::testing::{World, absent, admin, forbidden, scope_text};
     use std::time::Duration;
 
     const BY_AGE: Order = Order { key: SortKey::Created, descending: false };
@@ -450,7 +450,7 @@ mod tests {
             assert!(forbidden(refused).starts_with(read.permission().unwrap()), "{read:?}");
             authorize(&world.state, &admin(), &read).unwrap();
         }
-        assert!(hidden(authorize(&world.state, &caller, &Read::Token(target))));
+        assert!(absent(authorize(&world.state, &caller, &Read::Token(target))));
         authorize(&world.state, &caller, &Read::Token(verifier)).unwrap();
         authorize(&world.state, &caller, &Read::Whoami).unwrap();
         assert_eq!(Read::Whoami.permission(), None);
@@ -473,10 +473,10 @@ mod tests {
                 Read::Tokens(Some(scope_text("acme/api"))),
                 Read::Token(foreign),
             ] {
-                assert!(hidden(authorize(&world.state, &caller, &read)), "{read:?}");
+                assert!(absent(authorize(&world.state, &caller, &read)), "{read:?}");
             }
             for read in [Read::Project(text("acme"), text("none")), Read::Organization(text("none"))] {
-                assert!(!hidden(authorize(&world.state, &caller, &read)));
+                assert!(absent(authorize(&world.state, &caller, &read)));
             }
             authorize(&world.state, &caller, &Read::Project(text("acme"), text("web"))).unwrap();
             authorize(&world.state, &caller, &Read::Projects(text("acme"))).unwrap();

@@ -31,8 +31,6 @@ pub enum Rejection {
         kind: &'static str,
         /// What was asked for, cut to 80 characters.
         value: String,
-        /// It exists, but the caller may not read it.
-        hidden: bool,
     },
     /// Another one has the name.
     #[error("the {kind} name `{name}` is taken{}", .until.as_deref().map(|u| format!(": {u}")).unwrap_or_default())]
@@ -88,14 +86,9 @@ impl Rejection {
         Self::Invalid { field, value: shown(value), expected }
     }
 
-    /// No such thing.
+    /// No such thing, or none that the caller may know of.
     pub fn not_found(kind: &'static str, value: &(impl ToString + ?Sized)) -> Self {
-        Self::NotFound { kind, value: shown(&value.to_string()), hidden: false }
-    }
-
-    /// Such a thing exists, and the caller may not know.
-    pub fn hidden(kind: &'static str, value: &(impl ToString + ?Sized)) -> Self {
-        Self::NotFound { kind, value: shown(&value.to_string()), hidden: true }
+        Self::NotFound { kind, value: shown(&value.to_string()) }
     }
 
     /// Whether the caller was refused for what it may do, so that the log shows a refusal and not a use. What does not
@@ -105,14 +98,9 @@ impl Rejection {
     }
 }
 
-/// A refused value as an error may show it: cut, and without a secret that somebody put into the wrong field. Masking
-/// comes first, because the beginning of a secret is one as well.
+/// A refused value as an error may show it.
 fn shown(value: &str) -> String {
-    let masked = text::mask(value);
-    match masked.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &masked[..end]),
-        None => masked.into_owned(),
-    }
+    text::echo(value)
 }
 
 #[cfg(test)]
@@ -128,7 +116,6 @@ mod tests {
             for rejection in [
                 Rejection::invalid("name", &value, "a name".to_owned()),
                 Rejection::not_found("organization", &value),
-                Rejection::hidden("organization", &value),
             ] {
                 assert!(!rejection.to_string().contains(&secret[..20]), "{rejection}");
             }
@@ -146,9 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hidden_reads_like_what_never_was() {
-        let (hidden, absent) = (Rejection::hidden("token", "a"), Rejection::not_found("token", "a"));
-        assert_eq!(hidden.to_string(), absent.to_string());
-        assert!(hidden.is_refusal() && absent.is_refusal());
+    fn a_refused_value_is_shown_without_characters_that_forge() {
+        let shown = Rejection::invalid("name", "a\u{1b}[31m\u{202e}b", "a name".to_owned()).to_string();
+        assert!(shown.contains("`a\u{fffd}[31m\u{fffd}b`"), "{shown:?}");
     }
 }

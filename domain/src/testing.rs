@@ -15,7 +15,10 @@ use crate::secret::SecretHash;
 use crate::state::{State, Token};
 use crate::time::Timestamp;
 use crate::verify::{Code, Question, Verdict, place_of, verify};
+use proptest::prelude::Strategy;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -367,10 +370,35 @@ pub(crate) fn forbidden<T: std::fmt::Debug>(result: Result<T, Rejection>) -> Str
     }
 }
 
-/// Whether what is not there was hidden.
-pub(crate) fn hidden<T: std::fmt::Debug>(result: Result<T, Rejection>) -> bool {
+/// Whether it was answered as what is not there, or may not be known of.
+pub(crate) fn absent<T: std::fmt::Debug>(result: Result<T, Rejection>) -> bool {
     match result {
-        Err(Rejection::NotFound { hidden, .. }) => hidden,
+        Err(Rejection::NotFound { .. }) => true,
         other => panic!("found: {other:?}"),
     }
+}
+
+/// Whether the long form of the tests is asked for.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("CHANCERY_TESTS").is_some_and(|form| form == "long")
+}
+
+/// Holds a property against `quick` random values on every build, against `long` ones where `CHANCERY_TESTS=long` asks
+/// for them, or as many as `PROPTEST_CASES` says. Another seed every time, unless `CHANCERY_SEED` gives one; a failure
+/// says which it was.
+pub(crate) fn property<S: Strategy>(suite: &str, quick: u32, long: u32, values: S, holds: impl Fn(S::Value)) {
+    let asked = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let usual = if is_long() { long } else { quick };
+    let cases = asked("PROPTEST_CASES").map_or(usual, |cases| cases as u32);
+    let seed = asked("CHANCERY_SEED").unwrap_or_else(|| RandomState::new().hash_one(suite));
+    let config =
+        Config { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(&values, |value| {
+        holds(value);
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{suite}: repeat with CHANCERY_SEED={seed} PROPTEST_CASES={cases}: {failure}");
+    }
+    println!("{suite}: {cases} cases, 0 violations, seed {seed}");
 }

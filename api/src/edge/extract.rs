@@ -8,16 +8,18 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use domain::text::echo;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::codes;
 use super::context::RequestContext;
-use super::mask;
+use super::mask::message as shown;
 use super::problem::Problem;
+use crate::object::Object;
 
 /// A JSON body, in or out. `Option<Json<T>>` takes a request without a body as `None`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +29,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        no_query(request.uri())?;
         if !is_json(request.headers()) {
             return Err(wrong_type(request.headers().get(CONTENT_TYPE)));
         }
@@ -38,6 +41,7 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        no_query(request.uri())?;
         let typed = request.headers().get(CONTENT_TYPE).cloned();
         let json = is_json(request.headers());
         let body = read(request, state).await?;
@@ -52,6 +56,17 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
+    }
+}
+
+/// Refuses a query where none is read: a restriction that somebody put there would be taken for none.
+pub(crate) fn no_query(uri: &Uri) -> Result<(), Problem> {
+    match uri.query() {
+        None | Some("") => Ok(()),
+        Some(query) => {
+            let detail = format!("The endpoint takes nothing from the query; it has `{}`.", echo(query));
+            Err(Problem::new(codes::UNKNOWN_FIELD).detail(detail))
+        }
     }
 }
 
@@ -73,18 +88,23 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
     })
 }
 
-/// Parses a JSON document. Public for endpoints that read their bodies themselves.
+/// Parses a JSON document that has to be an object. Public for endpoints that read their bodies themselves.
 pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| json_problem::<T>(body, &error))
+    match serde_json::from_slice(body) {
+        Ok(Object(value)) => Ok(value),
+        Err(error) => Err(json_problem::<T>(body, &error)),
+    }
 }
 
 #[cold]
 fn json_problem<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Problem {
-    if !error.is_data() {
-        return Problem::new(codes::MALFORMED_JSON).detail(mask::message(&error.to_string()));
+    // Where a value of one of a few words is expected, anything else is said to be no JSON.
+    let is_json = error.is_data() || serde_json::from_slice::<serde_json::Value>(body).is_ok();
+    if !is_json {
+        return Problem::new(codes::MALFORMED_JSON).detail(shown(&error.to_string()));
     }
     let mut parser = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize::<_, T>(&mut parser) {
+    match serde_path_to_error::deserialize::<_, Object<T>>(&mut parser) {
         Err(error) => shape_problem(&error.path().to_string(), &error.inner().to_string()),
         Ok(_) => shape_problem(".", &error.to_string()),
     }
@@ -94,18 +114,18 @@ fn json_problem<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> 
 fn shape_problem(path: &str, message: &str) -> Problem {
     let unknown = message.starts_with("unknown field ");
     let code = if unknown { codes::UNKNOWN_FIELD } else { codes::INVALID_VALUE };
-    let detail = mask::message(message);
+    let detail = shown(message);
     let named = ["unknown field `", "missing field `", "duplicate field `"]
         .iter()
         .find_map(|start| message.strip_prefix(start)?.split_once('`').map(|(name, _)| name));
     let field = match (path, named) {
         ("." | "", None) => String::new(),
-        ("." | "", Some(name)) => mask::echo(name),
+        ("." | "", Some(name)) => echo(name),
         // The path of an unknown field already ends in it, that of a missing one in what it is missing from.
         (path, Some(name)) if path != name && !path.ends_with(&format!(".{name}")) => {
-            mask::echo(&format!("{path}.{name}"))
+            echo(&format!("{path}.{name}"))
         }
-        (path, _) => mask::echo(path),
+        (path, _) => echo(path),
     };
     if field.is_empty() {
         return Problem::new(code).detail(detail);
@@ -113,7 +133,7 @@ fn shape_problem(path: &str, message: &str) -> Problem {
     Problem::new(code).detail(format!("{field}: {detail}")).field(field, detail)
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) else { return false };
     if value == b"application/json" {
         return true;
@@ -128,9 +148,7 @@ fn wrong_type(value: Option<&HeaderValue>) -> Problem {
     let problem = Problem::new(codes::UNSUPPORTED_MEDIA_TYPE);
     match value.map(|value| String::from_utf8_lossy(value.as_bytes())) {
         None => problem.detail("Content-Type is missing; send application/json."),
-        Some(other) => {
-            problem.detail(format!("Content-Type is `{}`; send application/json.", mask::echo(&other)))
-        }
+        Some(other) => problem.detail(format!("Content-Type is `{}`; send application/json.", echo(&other))),
     }
 }
 
@@ -177,7 +195,7 @@ fn path_problem(rejection: &PathRejection) -> Problem {
         tracing::error!(%rejection, "a handler asks for path parameters that its route does not have");
         return Problem::new(codes::INTERNAL);
     };
-    let expected = |value: &str, kind: &str| format!("`{}` is not a valid {kind}", mask::echo(value));
+    let expected = |value: &str, kind: &str| format!("`{}` is not a valid {kind}", echo(value));
     let problem = Problem::new(codes::MALFORMED_REQUEST);
     let named = |problem: Problem, key: &str, detail: String| {
         problem.detail(format!("{key}: {detail}")).field(key, detail)
@@ -186,13 +204,13 @@ fn path_problem(rejection: &PathRejection) -> Problem {
         ErrorKind::ParseErrorAtKey { key, value, expected_type } => {
             named(problem, key, expected(value, expected_type))
         }
-        ErrorKind::DeserializeError { key, message, .. } => named(problem, key, mask::message(message)),
+        ErrorKind::DeserializeError { key, message, .. } => named(problem, key, shown(message)),
         ErrorKind::InvalidUtf8InPathParam { key } => named(problem, key, "is not UTF-8".to_owned()),
         ErrorKind::ParseError { value, expected_type }
         | ErrorKind::ParseErrorAtIndex { value, expected_type, .. } => {
             problem.detail(format!("In the path, {}.", expected(value, expected_type)))
         }
-        ErrorKind::Message(message) => problem.detail(mask::message(message)),
+        ErrorKind::Message(message) => problem.detail(shown(message)),
         other => {
             tracing::error!(%other, "a handler asks for path parameters that its route does not have");
             Problem::new(codes::INTERNAL)

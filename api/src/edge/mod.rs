@@ -1,5 +1,5 @@
-//! What stands between the socket and the router, and knows nothing of tokens: connections and their limits,
-//! TLS, who the client is, request ids, problem details, and the pages that document them.
+//! What stands between the socket and the router, and knows of tokens only how a secret is masked: connections and
+//! their limits, TLS, who the client is, request ids, problem details, and the pages that document them.
 //!
 //! [`serve()`] owns the socket side and [`Stack::wrap`] the request side. Their invariant: every request that
 //! hyper could parse gets exactly one answer with an `X-Request-Id`, and every error among them is a
@@ -15,7 +15,7 @@ pub mod context;
 pub mod docs;
 pub mod error_pages;
 pub mod extract;
-pub mod mask;
+pub(crate) mod mask;
 pub mod metrics;
 pub mod problem;
 pub mod serve;

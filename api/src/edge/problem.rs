@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
+use domain::text::mask;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::codes::{self, Code};
 use super::context::RequestId;
-use super::mask::mask;
 
 /// The media type of problem details.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -217,8 +217,8 @@ mod tests {
             "title": "The permission is missing",
             "status": 403,
             "code": "forbidden",
-            "detail": "not with chyo_[masked]",
-            "errors": [{"field": "token", "detail": "chyo_[masked]"}],
+            "detail": "not with chyo_xxxxxxx…",
+            "errors": [{"field": "token", "detail": "chyo_xxxxxxx…"}],
             "missing": ["tokens:mint"],
             "request_id": "00000001-2",
         });

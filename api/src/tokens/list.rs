@@ -49,8 +49,11 @@ pub(crate) struct TokenQuery {
     at_least: Option<u64>,
 }
 
+/// The order when the request does not say.
+const USUAL_ORDER: &str = "-created";
+
 #[derive(Serialize, Deserialize)]
-struct Cursor {
+pub(crate) struct Cursor {
     sort: String,
     value: String,
     slot: u32,
@@ -69,8 +72,7 @@ pub(crate) async fn list(
     Query(query): Query<TokenQuery>,
 ) -> Result<Answer<Page<wire::Token>>, Problem> {
     let (filter, limit) = (query.filter()?, page::limit(query.limit)?);
-    let sort = query.sort.as_deref().unwrap_or("-created");
-    let order = read_order(sort)?;
+    let (sort, order) = (query.sort.as_deref().unwrap_or(USUAL_ORDER), query.order()?);
     let after: Option<Cursor> = page::decode(query.cursor.as_deref())?;
     if let Some(other) = after.as_ref().filter(|after| after.sort != sort) {
         let expected = format!("a cursor of this order; it is of a list sorted by {}", other.sort);
@@ -99,7 +101,11 @@ pub(crate) async fn list(
 }
 
 impl TokenQuery {
-    fn filter(&self) -> Result<Filter, Problem> {
+    pub(crate) fn order(&self) -> Result<Order, Problem> {
+        read_order(self.sort.as_deref().unwrap_or(USUAL_ORDER))
+    }
+
+    pub(crate) fn filter(&self) -> Result<Filter, Problem> {
         let scope = match (&self.organization, &self.project) {
             (None, None) => None,
             (Some(organization), None) => Some(ScopeText::Organization(organization.clone())),

@@ -46,7 +46,7 @@ pub struct Instance {
 #[serde(deny_unknown_fields)]
 pub struct InstanceChange {
     /// The policy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::object::optional", skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyChange>,
 }
 

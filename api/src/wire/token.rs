@@ -136,6 +136,7 @@ pub struct NewToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Where it acts.
+    #[serde(deserialize_with = "crate::object::object")]
     pub scope: Scope,
     /// What it may do: roles of its scope, or for a token of an organization also `role@project`. At most 64.
     pub grants: Vec<String>,

@@ -27,7 +27,7 @@ pub struct Verify {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
     /// Who presented the token to you.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::object::optional", skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
 }
 
@@ -55,6 +55,7 @@ pub struct Client {
 #[serde(deny_unknown_fields)]
 pub struct VerifyBatch {
     /// The questions.
+    #[serde(deserialize_with = "crate::object::list")]
     pub items: Vec<Verify>,
 }
 

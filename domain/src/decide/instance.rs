@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::decide::{Command, Request};
     use crate::permission::{Pattern, PermissionSet};
-    use crate::testing::{World, admin, forbidden, hidden, invalid, only, types};
+    use crate::testing::{World, absent, admin, forbidden, invalid, only, types};
 
     fn begin() -> Start {
         Start {
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(&*instance.origin, "again.example/log");
         assert_eq!(instance.resumed.as_ref().unwrap().size, 9);
         // Where nothing started, there is nothing to go on with: the line would not fold.
-        assert!(!hidden(resume(&State::default(), &system, &resumption("again.example/log"))));
+        assert!(absent(resume(&State::default(), &system, &resumption("again.example/log"))));
     }
 
     #[test]

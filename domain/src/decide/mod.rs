@@ -26,6 +26,7 @@ use crate::time::Timestamp;
 use crate::verify::{self, Code};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,7 +204,7 @@ fn authorize_repeated(
 ) -> Result<(), Rejection> {
     let place = place_of(state, subject);
     let require = |permission, place: Scope| {
-        if caller.may_know(place) { caller.require(state, permission, place) } else { Err(hidden(subject)) }
+        if caller.may_know(place) { caller.require(state, permission, place) } else { Err(absent(subject)) }
     };
     match command {
         Command::Start(_) | Command::EnrollRoles | Command::Resume(_) => require_system(caller),
@@ -243,12 +244,12 @@ fn place_of(state: &State, subject: Subject) -> Scope {
     place.unwrap_or(Scope::Instance)
 }
 
-fn hidden(subject: Subject) -> Rejection {
+fn absent(subject: Subject) -> Rejection {
     match subject {
-        Subject::Instance => Rejection::hidden("instance", ""),
-        Subject::Organization(id) => Rejection::hidden("organization", &id),
-        Subject::Project(id) => Rejection::hidden("project", &id),
-        Subject::Token(id) => Rejection::hidden("token", &id),
+        Subject::Instance => Rejection::not_found("instance", ""),
+        Subject::Organization(id) => Rejection::not_found("organization", &id),
+        Subject::Project(id) => Rejection::not_found("project", &id),
+        Subject::Token(id) => Rejection::not_found("token", &id),
     }
 }
 
@@ -315,12 +316,10 @@ pub(crate) fn find_organization<'a>(
     caller: &Caller,
     text: &str,
 ) -> Result<&'a Arc<Organization>, Rejection> {
-    let found = state.find_organization(text).ok_or_else(|| Rejection::not_found("organization", text))?;
-    if caller.may_know(Scope::Organization(found.id)) {
-        Ok(found)
-    } else {
-        Err(Rejection::hidden("organization", text))
-    }
+    let found = state.find_organization(text);
+    found
+        .filter(|found| caller.may_know(Scope::Organization(found.id)))
+        .ok_or_else(|| Rejection::not_found("organization", text))
 }
 
 /// A project that the caller may know of, by the names or ids of it and its organization.
@@ -331,13 +330,10 @@ pub(crate) fn find_project<'a>(
     text: &str,
 ) -> Result<&'a Arc<Project>, Rejection> {
     let organization = find_organization(state, caller, organization)?.id;
-    let found =
-        state.find_project(organization, text).ok_or_else(|| Rejection::not_found("project", text))?;
-    if caller.may_know(Scope::Project(organization, found.id)) {
-        Ok(found)
-    } else {
-        Err(Rejection::hidden("project", text))
-    }
+    let found = state.find_project(organization, text);
+    found
+        .filter(|found| caller.may_know(Scope::Project(organization, found.id)))
+        .ok_or_else(|| Rejection::not_found("project", text))
 }
 
 /// A token that the caller may read or do `permission` to. One that it may only read answers 403, any other 404.
@@ -354,7 +350,7 @@ pub(crate) fn find_token<'a>(
     if is_self(caller, id) || caller.may(state, "tokens:read", token.scope) {
         caller.require(state, permission, token.scope)?;
     }
-    Err(Rejection::hidden("token", &id))
+    Err(Rejection::not_found("token", &id))
 }
 
 pub(crate) fn is_self(caller: &Caller, id: TokenId) -> bool {
@@ -392,17 +388,29 @@ pub fn metadata(value: &serde_json::Map<String, serde_json::Value>) -> Result<Op
     if json.len() > MOST {
         return refuse(&json, format!("at most {MOST} bytes of JSON; this has {}", json.len()));
     }
-    // Masking keeps the JSON whole: a secret has only letters, digits and `_`.
-    let masked = crate::text::mask(&json).into_owned();
-    let raw = serde_json::value::RawValue::from_string(masked).expect("masked JSON is JSON");
+    let raw = serde_json::value::RawValue::from_string(masked(json)).expect("masked JSON is JSON");
     Ok(Some(Metadata(raw)))
+}
+
+/// Masking keeps JSON whole, because a secret has only letters, digits and `_`. It may bring names out of their order,
+/// or make two the same, so that what was masked is brought into its shortest form again.
+fn masked(json: String) -> String {
+    match crate::text::mask(&json) {
+        Cow::Borrowed(_) => json,
+        Cow::Owned(masked) => {
+            let object: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(&masked).expect("masked JSON is JSON");
+            serde_json::to_string(&object).expect("a JSON value can be written")
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::{Kind, Secret};
     use crate::state::IDEMPOTENCY_WINDOW;
-    use crate::testing::{World, admin, forbidden, hidden, repeat, texts};
+    use crate::testing::{World, absent, admin, forbidden, repeat, texts};
     use std::time::Duration;
 
     fn request(command: Command, key: &str, body: &str) -> Request {
@@ -511,7 +519,7 @@ mod tests {
         world.request(&caller, &request(rename_project("web", "site"), "k", "")).unwrap();
         world.update(&admin(), id, |u| u.grants = Some(texts(&["project-reader@api"]))).unwrap();
         let caller = world.caller(id);
-        assert!(hidden(world.request(&caller, &request(rename_project("web", "site"), "k", ""))));
+        assert!(absent(world.request(&caller, &request(rename_project("web", "site"), "k", ""))));
     }
 
     #[test]
@@ -601,5 +609,22 @@ mod tests {
             let permission = command.permission().unwrap();
             assert!(forbidden(world.run(&caller, command)).starts_with(permission));
         }
+    }
+
+    #[test]
+    fn masked_metadata_is_in_its_shortest_form() {
+        let secret = Secret::from_entropy(Kind::Project, &[5; 64]).into_text();
+        let prefix = &secret[..12];
+        // Two names that are one when they are masked, and one that sorts between a secret and what is left of it.
+        let twin = format!("{prefix}{}", "z".repeat(42));
+        let between = format!("{prefix}z");
+        let given =
+            serde_json::json!({ &*secret: 1, &*twin: 2, &*between: 3, "deep": [{ &*secret: secret }] });
+        let kept = metadata(given.as_object().unwrap()).unwrap().unwrap();
+        assert!(!kept.json().get().contains(&secret[13..]));
+        let read: Metadata = serde_json::from_str(kept.json().get()).unwrap();
+        assert_eq!(read, kept);
+        assert!(serde_json::from_str::<Metadata>(r#"{"b":1,"a":1}"#).is_err());
+        assert!(serde_json::from_str::<Metadata>(r#"{"a": 1}"#).is_err());
     }
 }

@@ -228,7 +228,7 @@ fn require_free_project_name(
 mod tests {
     use super::*;
     use crate::decide::{Command, Decision};
-    use crate::testing::{World, admin, forbidden, hidden, invalid, only, types};
+    use crate::testing::{World, absent, admin, forbidden, invalid, only, types};
     use std::time::Duration;
 
     const DAY: Duration = Duration::from_hours(24);
@@ -336,8 +336,8 @@ mod tests {
         let stranger = world.caller(stranger);
         let refused = rename(&mut world, &member, "acme", named("new"));
         assert_eq!(forbidden(refused), "organizations:update at organization acme");
-        assert!(hidden(rename(&mut world, &stranger, "acme", named("new"))));
-        assert!(!hidden(rename(&mut world, &stranger, "never-was", named("new"))));
+        assert!(absent(rename(&mut world, &stranger, "acme", named("new"))));
+        assert!(absent(rename(&mut world, &stranger, "never-was", named("new"))));
         assert!(is_taken(&rename(&mut world, &stranger, "other", named("acme"))));
     }
 
@@ -365,8 +365,8 @@ mod tests {
         let stranger = world.mint("other", &["owner"]);
         for id in [of_web, through_grant] {
             let caller = world.caller(id);
-            assert!(hidden(rename_project(&mut world, &caller, ("acme", "api"), named("x"))));
-            assert!(!hidden(rename_project(&mut world, &caller, ("acme", "never-was"), named("x"))));
+            assert!(absent(rename_project(&mut world, &caller, ("acme", "api"), named("x"))));
+            assert!(absent(rename_project(&mut world, &caller, ("acme", "never-was"), named("x"))));
             rename_project(&mut world, &caller, ("acme", "web"), named("site")).unwrap();
             rename_project(&mut world, &caller, ("acme", "site"), named("web")).unwrap();
             let refused = create_project(&mut world, &caller, "acme", "new");
@@ -375,8 +375,8 @@ mod tests {
         let (reader, stranger) = (world.caller(reader), world.caller(stranger));
         let refused = rename_project(&mut world, &reader, ("acme", "web"), named("x"));
         assert_eq!(forbidden(refused), "projects:update at project web of acme");
-        assert!(hidden(create_project(&mut world, &stranger, "acme", "x")));
-        assert!(hidden(rename_project(&mut world, &stranger, ("acme", "web"), named("x"))));
+        assert!(absent(create_project(&mut world, &stranger, "acme", "x")));
+        assert!(absent(rename_project(&mut world, &stranger, ("acme", "web"), named("x"))));
     }
 
     #[test]

@@ -255,7 +255,7 @@ fn require_live(state: &State, token: &Arc<Token>, at: Timestamp) -> Result<(), 
 mod tests {
     use super::*;
     use crate::decide::{Command, Request};
-    use crate::testing::{Ask, World, admin, forbidden, hidden, invalid, missing, only, texts, types};
+    use crate::testing::{Ask, World, absent, admin, forbidden, invalid, missing, only, texts, types};
     use crate::verify::Code;
 
     const DAY: Duration = Duration::from_hours(24);
@@ -311,7 +311,7 @@ mod tests {
             let caller = world.caller(caller);
             let refused = world.update(&caller, id, describe);
             if is_hidden {
-                assert!(hidden(refused), "{grant}");
+                assert!(absent(refused), "{grant}");
             } else {
                 assert_eq!(forbidden(refused), "tokens:update at organization acme");
             }
@@ -319,7 +319,7 @@ mod tests {
         let own = world.caller(id);
         assert_eq!(forbidden(world.update(&own, id, describe)), "tokens:update at organization acme");
         let never = TokenId(world.id());
-        assert!(!hidden(world.update(&own, never, describe)));
+        assert!(absent(world.update(&own, never, describe)));
         let mate = world.mint("acme", &["admin"]);
         let mate = world.caller(mate);
         world.update(&mate, id, describe).unwrap();
@@ -466,7 +466,7 @@ mod tests {
         world.rotate(&caller, boss, Duration::ZERO).unwrap();
         let (member, stranger) = (world.caller(member), world.caller(stranger));
         assert_eq!(forbidden(world.rotate(&member, owner, DAY)), "tokens:rotate at organization acme");
-        assert!(hidden(world.rotate(&stranger, owner, DAY)));
+        assert!(absent(world.rotate(&stranger, owner, DAY)));
     }
 
     #[test]
@@ -535,7 +535,7 @@ mod tests {
         let ids: Vec<_> = (0..3).map(|_| world.mint("acme", &["verifier"])).collect();
         let own = world.caller(ids[0]);
         assert_eq!(forbidden(world.revoke(&own, ids[0], true)), "tokens:revoke at organization acme");
-        assert!(hidden(world.revoke(&own, ids[1], false)));
+        assert!(absent(world.revoke(&own, ids[1], false)));
         world.revoke(&own, ids[0], false).unwrap();
         let auditor = world.mint("acme", &["auditor"]);
         let auditor = world.caller(auditor);

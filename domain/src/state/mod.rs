@@ -488,7 +488,7 @@ mod tests {
         let owner = world.token(id).scope.organization().unwrap().to_string();
         let stranger = "019ab7a4-0000-7000-8000-ffffffffffff";
         let next = last.replace(r#""n":4"#, r#""n":5"#).replace(&id.to_string(), stranger);
-        let with_parent = |parent: &str| next.replace(r#""hash""#, &format!(r#""parent":"{parent}","hash""#));
+        let with_parent = |parent: &str| format!(r#"{},"parent":"{parent}"}}"#, &next[..next.len() - 1]);
         let secret = world.token(id).hash;
         let fresh = next.replace(&format!("{secret:?}"), &"a".repeat(64));
         for (bad, why) in [

@@ -7,6 +7,7 @@ mod backwards;
 mod bounded;
 mod conditions;
 mod golden;
+mod hostile;
 mod idempotency;
 mod kill;
 mod life;

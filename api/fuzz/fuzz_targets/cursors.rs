@@ -1,0 +1,7 @@
+//! Where a page ended.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    api::parsing::cursor(text);
+});
