@@ -16,7 +16,7 @@ use domain::rejection::Rejection;
 use domain::state::State;
 use domain::time::Timestamp;
 use domain::verify::Verdict;
-use eventlog::{Appended, Condition, Draft, Error, Random, Writer};
+use eventlog::{Appended, Condition, Draft, Error, Point, Random, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -219,9 +219,12 @@ impl RecorderDesk {
     async fn append(&mut self, draft: &Draft, weight: u64, stop: &CancellationToken) -> Result<(), Fatal> {
         let mut patience = STOP_TRIES;
         loop {
-            let appended = match self.writer.append(draft, Condition::Always).await {
-                Err(Error::OutcomeUnknown { .. }) => self.writer.resolve(draft, Condition::Always).await,
-                other => other,
+            let appended = match self.writer.faults().at(Point::Recording).await {
+                Err(error) => Err(error),
+                Ok(()) => match self.writer.append(draft, Condition::Always).await {
+                    Err(Error::OutcomeUnknown { .. }) => self.writer.resolve(draft, Condition::Always).await,
+                    other => other,
+                },
             };
             match appended {
                 Ok(Appended::Committed(place)) => {

@@ -13,6 +13,7 @@ mod fixtures;
 mod node;
 mod proxy;
 mod raw;
+pub mod scale;
 mod wait;
 
 pub use actor::{Actor, Answer, Call};
@@ -23,4 +24,5 @@ pub use fixtures::{Minted, Tenants, World};
 pub use node::{ADMIN, NodeOptions, START, TestNode, clock};
 pub use proxy::Proxy;
 pub use raw::raw;
+pub use scale::{Choices, Seed};
 pub use wait::{eventually, eventually_async, within};

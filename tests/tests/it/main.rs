@@ -11,6 +11,7 @@ mod idempotency;
 mod kill;
 mod life;
 mod limits;
+mod load;
 mod nodes;
 mod openapi;
 mod outage;
