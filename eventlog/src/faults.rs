@@ -49,7 +49,7 @@ pub enum Point {
 pub enum Fault {
     /// The error that the point stands for.
     Error,
-    /// Nothing, until [`Faults::clear`].
+    /// Nothing, until [`Faults::clear`] or another plan.
     Pause,
     /// The task panics.
     Panic,
@@ -67,6 +67,8 @@ pub struct Faults {
 #[cfg(feature = "faults")]
 #[derive(Debug)]
 struct Plan {
+    /// Tells it from the plans before and after it.
+    number: u64,
     fault: Fault,
     left: u64,
     met: u64,
@@ -91,22 +93,28 @@ impl Faults {
     pub async fn at(&self, point: Point) -> Result<(), Error> {
         match self.take(point) {
             None => Ok(()),
-            Some(Fault::Error) => Err(Error::Unavailable {
+            Some((Fault::Error, _)) => Err(Error::Unavailable {
                 doing: "working under test",
                 reason: format!("a fault was planned at {point:?}"),
             }),
-            Some(Fault::Panic) => panic!("a fault was planned at {point:?}"),
-            Some(Fault::Pause) => {
+            Some((Fault::Panic, _)) => panic!("a fault was planned at {point:?}"),
+            Some((Fault::Pause, number)) => {
+                let over =
+                    |plans: &HashMap<Point, Plan>| plans.get(&point).is_none_or(|plan| plan.number != number);
                 // The sender lives as long as this, so the wait ends only when the plan has gone.
-                let _ = self.plans.subscribe().wait_for(|plans| !plans.contains_key(&point)).await;
+                let _ = self.plans.subscribe().wait_for(over).await;
                 Ok(())
             }
         }
     }
 
-    /// Plans a fault for the next so many times that a point is come to, in place of an earlier plan.
+    /// Plans a fault for the next so many times that a point is come to, in place of an earlier plan, whose pauses
+    /// end.
     pub fn plan(&self, point: Point, fault: Fault, times: u64) {
-        self.plans.send_modify(|plans| drop(plans.insert(point, Plan { fault, left: times, met: 0 })));
+        self.plans.send_modify(|plans| {
+            let number = plans.get(&point).map_or(0, |plan| plan.number + 1);
+            plans.insert(point, Plan { number, fault, left: times, met: 0 });
+        });
     }
 
     /// Ends a plan, and the pauses of it.
@@ -131,7 +139,7 @@ impl Faults {
         self.unconditional.load(SeqCst)
     }
 
-    fn take(&self, point: Point) -> Option<Fault> {
+    fn take(&self, point: Point) -> Option<(Fault, u64)> {
         if self.plans.borrow().is_empty() {
             return None;
         }
@@ -139,7 +147,7 @@ impl Faults {
         self.plans.send_if_modified(|plans| {
             if let Some(plan) = plans.get_mut(&point).filter(|plan| plan.left > 0) {
                 (plan.left, plan.met) = (plan.left - 1, plan.met + 1);
-                taken = Some(plan.fault);
+                taken = Some((plan.fault, plan.number));
             }
             taken.is_some()
         });

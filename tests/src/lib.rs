@@ -22,7 +22,7 @@ pub use cluster::{POSTGRES, postgres_program};
 pub use database::{Database, Entry, entries};
 pub use fixtures::{Minted, Tenants, World};
 pub use node::{ADMIN, NodeOptions, START, TestNode, clock};
-pub use proxy::Proxy;
+pub use proxy::{Cut, Proxy, Way};
 pub use raw::raw;
 pub use scale::{Choices, Seed};
 pub use wait::{eventually, eventually_async, within};

@@ -1,6 +1,6 @@
 //! How much a suite does, what it drew, and what it says of itself.
 
-use eventlog::Random;
+use eventlog::{Clock, Random};
 use std::io::Write;
 use std::sync::OnceLock;
 
@@ -21,11 +21,12 @@ pub fn figures(suite: &str, done: &str) {
     let _ = writeln!(std::io::stderr(), "figures: {suite} ({form}): {done}");
 }
 
-/// The random choices of one test. Says on a failure how to repeat it: `CHANCERY_SEED`.
+/// The random choices of one test, and how long it has taken. Says on a failure how to repeat it: `CHANCERY_SEED`.
 #[derive(Debug)]
 pub struct Seed {
     seed: u64,
     random: Random,
+    began: Clock,
 }
 
 /// A share of a test's random choices, for a task of its own.
@@ -41,7 +42,12 @@ impl Seed {
             Some(seed.parse().expect("CHANCERY_SEED is a number"))
         });
         let seed = given.unwrap_or_else(|| u64::from(u32::from_le_bytes(Random::system().bytes())));
-        Seed { seed, random: Random::seeded(seed) }
+        Seed { seed, random: Random::seeded(seed), began: Clock::new(0) }
+    }
+
+    /// The seconds since then.
+    pub fn seconds(&self) -> u64 {
+        self.began.monotonic().as_secs()
     }
 
     /// Choices that do not depend on how other tasks draw theirs.

@@ -6,6 +6,8 @@ mod authority;
 mod backwards;
 mod bounded;
 mod conditions;
+mod cuts;
+mod faults;
 mod golden;
 mod idempotency;
 mod kill;
