@@ -119,7 +119,9 @@ impl Faults {
 
     /// Ends a plan, and the pauses of it.
     pub fn clear(&self, point: Point) {
-        self.plans.send_modify(|plans| drop(plans.remove(&point)));
+        self.plans.send_modify(|plans| {
+            plans.remove(&point);
+        });
     }
 
     /// Waits until the present plan for a point was met so often.

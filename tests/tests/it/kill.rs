@@ -140,7 +140,9 @@ async fn whatever_of_an_authority_is_killed_loses_nothing_and_does_nothing_twice
         }
         strikes.sort_by_cached_key(|_| choices.below(u64::MAX));
         done += strikes.len() as u64;
-        strikes.iter().for_each(|strike| *kinds.entry(*strike).or_default() += 1);
+        for strike in &strikes {
+            *kinds.entry(*strike).or_default() += 1;
+        }
         total = session(&strikes, &choices).await.and(&total);
     }
     let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind:?}")).collect();

@@ -42,7 +42,7 @@ fn encodings(secret: &str) -> Vec<(String, Vec<u8>)> {
         {
             forms.push((
                 format!("in {name}, alignment {offset}"),
-                encoded[4..encoded.len() - 3].as_bytes().to_vec(),
+                encoded.as_bytes()[4..encoded.len() - 3].to_vec(),
             ));
         }
     }
