@@ -64,9 +64,17 @@ impl App {
         let live = Arc::clone(self.node().live());
         let clock = live.clock().clone();
         let stack = Stack::new(ids, Arc::new(move || clock.monotonic()), proxies, timeout, metrics);
-        stack.stamped(Arc::new(move |headers| {
+        let stack = stack.stamped(Arc::new(move |headers| {
             headers.entry(POSITION).or_insert_with(|| live.position().into());
-        }))
+        }));
+        // The break-glass token is of its operator's own form, so only what has it can find it in an error.
+        match self.0.admin.clone() {
+            Some(admin) => stack.hiding(Arc::new(move |text| match admin.mask(text) {
+                Cow::Owned(hidden) => Some(hidden),
+                Cow::Borrowed(_) => None,
+            })),
+            None => stack,
+        }
     }
 
     /// The registered metrics.

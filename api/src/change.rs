@@ -4,13 +4,13 @@ use crate::app::App;
 use crate::auth::Session;
 use crate::edge::extract::no_query;
 use crate::edge::{Problem, codes};
-use crate::error::invalid;
+use crate::error::{invalid, problem};
 use axum::extract::FromRequestParts;
 use domain::decide::{Command, Repeat, Request};
 use domain::event::Subject;
 use http::HeaderMap;
 use http::request::Parts;
-use projections::{Outcome, SealKey, Work};
+use projections::{Failure, Outcome, SealKey, Work};
 use serde::Serialize;
 
 /// The longest idempotency key, in bytes.
@@ -117,22 +117,27 @@ impl App {
         };
         let secret = match (secret, repeated, seal) {
             (Some(secret), _, _) => Some(secret.into_text()),
-            (None, Some(repeated), Some(seal)) => self.unseal(&seal, &repeated, subject).await,
+            (None, Some(repeated), Some(seal)) => self.unseal(&seal, &repeated, subject).await?,
             (None, _, _) => None,
         };
         Ok(Done { subject, secret, position: answered.position })
     }
 
-    /// The secret of a repeated request, while it is kept. Without it the answer is whole but for the secret.
-    async fn unseal(&self, seal: &SealKey, repeated: &str, subject: Subject) -> Option<String> {
-        let Subject::Token(id) = subject else { return None };
-        let current = self.node().live().read(|state| state.tokens().get(id).map(|token| token.hash))?;
-        match projections::unseal(self.node().log(), seal, repeated, current, self.now().micros()).await {
-            Ok(secret) => secret,
-            Err(error) => {
-                tracing::warn!(%error, "a sealed secret could not be read");
-                None
-            }
-        }
+    /// The secret of a repeated request, while it is kept. Without it the answer is whole but for the secret. That it
+    /// cannot be read now does not mean that it is gone: then the caller is told to ask once more.
+    async fn unseal(
+        &self,
+        seal: &SealKey,
+        repeated: &str,
+        subject: Subject,
+    ) -> Result<Option<String>, Problem> {
+        let Subject::Token(id) = subject else { return Ok(None) };
+        let hash = self.node().live().read(|state| state.tokens().get(id).map(|token| token.hash));
+        let Some(current) = hash else { return Ok(None) };
+        let reading = projections::unseal(self.node().log(), seal, repeated, current, self.now().micros());
+        reading.await.map_err(|error| {
+            tracing::warn!(%error, "a sealed secret could not be read");
+            problem(&Failure::Unavailable)
+        })
     }
 }

@@ -19,6 +19,7 @@ mod append;
 mod clock;
 mod draft;
 mod error;
+mod faults;
 mod key;
 mod locked;
 mod log;
@@ -35,6 +36,9 @@ mod writer;
 pub use clock::Clock;
 pub use draft::{Appended, Condition, Draft, Sealed};
 pub use error::Error;
+#[cfg(feature = "faults")]
+pub use faults::Fault;
+pub use faults::{Faults, Point};
 pub use key::LogKey;
 pub use locked::Locked;
 pub use log::{Commit, Head, Log, Place, Settings};

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::append::{self, Attempt};
 use crate::draft::{Appended, Condition, Draft};
-use crate::{Commit, Error, Head, Writer, pages};
+use crate::{Commit, Error, Head, Point, Writer, pages};
 
 /// The head's row lock, held in an open transaction: the log stands still until this is released, used or
 /// dropped.
@@ -71,6 +71,7 @@ impl<'writer> Locked<'writer> {
     /// the commit and another writer came first: then decide again, as after any lost race.
     pub async fn append(mut self, draft: &Draft) -> Result<Appended, Error> {
         draft.check()?;
+        self.writer.faults().at(Point::Locked).await?;
         let ceiling = self.writer.statement_ceiling();
         let condition = Condition::Size(self.head.size);
         let sending = append::send(&mut self.connection, draft, condition);
@@ -90,7 +91,10 @@ impl<'writer> Locked<'writer> {
             }
         };
         self.writer.doubt(Some(draft.id));
-        if let Ok(Ok(_)) = timeout(ceiling, self.connection.execute("COMMIT")).await {
+        if self.writer.faults().at(Point::Committing).await.is_ok()
+            && let Ok(Ok(_)) = timeout(ceiling, self.connection.execute("COMMIT")).await
+            && self.writer.faults().at(Point::Answered).await.is_ok()
+        {
             self.writer.doubt(None);
             self.writer.put_back(self.connection);
             return Ok(Appended::Committed(place));

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::session::{self, Purpose};
-use crate::{Error, Writer, migrate, pages};
+use crate::{Error, Faults, Writer, migrate, pages};
 
 /// Times and sizes of the connections to the database. The default is right for a server.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,7 @@ pub struct Log {
     options: Arc<PgConnectOptions>,
     settings: Settings,
     pool: PgPool,
+    faults: Faults,
 }
 
 /// How far the log reaches.
@@ -133,7 +134,7 @@ impl Log {
         warn_about_durability(&mut first).await?;
         session::close(first).await;
         let pool = reading_pool(&options, settings, settings.max_connections);
-        Ok(Log { options: Arc::new(options), settings, pool })
+        Ok(Log { options: Arc::new(options), settings, pool, faults: Faults::default() })
     }
 
     /// Creates or updates the tables, and the role that nodes work as. Any number of nodes may do it at once.
@@ -161,9 +162,21 @@ impl Log {
         &self.pool
     }
 
+    /// The same log, with faults for the writers and nodes that are made of it from now on.
+    #[cfg(feature = "faults")]
+    #[must_use]
+    pub fn with_faults(self, faults: Faults) -> Log {
+        Log { faults, ..self }
+    }
+
+    /// What a test may have planned.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// A writer with a connection of its own.
     pub async fn writer(&self) -> Result<Writer, Error> {
-        Writer::open(Arc::clone(&self.options), self.settings).await
+        Writer::open(Arc::clone(&self.options), self.settings, self.faults.clone()).await
     }
 
     /// How far the log reaches now.

@@ -4,14 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::error::describe;
-use crate::{Log, session};
+use crate::{Log, Point, session};
 
 /// The channel of the notifications. Their payload is empty.
 const CHANNEL: &str = "chancery";
@@ -40,7 +39,7 @@ impl Waker {
     /// runtime.
     pub fn start(log: &Log) -> Waker {
         let due = Arc::new(Notify::new());
-        let task = tokio::spawn(send(log.pool().clone(), Arc::clone(&due)));
+        let task = tokio::spawn(send(log.clone(), Arc::clone(&due)));
         Waker(Arc::new(Sending { due, task }))
     }
 
@@ -57,10 +56,13 @@ impl Drop for Sending {
 }
 
 /// A notification that fails is dropped: the others poll, and the next commit notifies again.
-async fn send(pool: PgPool, due: Arc<Notify>) {
+async fn send(log: Log, due: Arc<Notify>) {
     loop {
         due.notified().await;
-        if let Err(error) = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&pool).await {
+        if log.faults().at(Point::Waking).await.is_err() {
+            continue;
+        }
+        if let Err(error) = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(log.pool()).await {
             tracing::debug!(reason = describe(&error), "a notification was dropped");
             sleep(POLL).await;
         }

@@ -43,7 +43,7 @@ use crate::clock::Stopwatch;
 use crate::draft::{Appended, Condition, Draft};
 use crate::log::Settings;
 use crate::session::{self, Purpose};
-use crate::{Commit, Error, Head, Locked, pages};
+use crate::{Commit, Error, Faults, Head, Locked, Point, pages};
 
 /// Owns one connection, outside the pool, and reconnects by itself.
 ///
@@ -56,11 +56,16 @@ pub struct Writer {
     /// Taken out while a statement runs: only a connection whose statement ended well comes back.
     connection: Option<PgConnection>,
     in_doubt: Option<Uuid>,
+    faults: Faults,
 }
 
 impl Writer {
-    pub(crate) async fn open(options: Arc<PgConnectOptions>, settings: Settings) -> Result<Writer, Error> {
-        let mut writer = Writer { options, settings, connection: None, in_doubt: None };
+    pub(crate) async fn open(
+        options: Arc<PgConnectOptions>,
+        settings: Settings,
+        faults: Faults,
+    ) -> Result<Writer, Error> {
+        let mut writer = Writer { options, settings, connection: None, in_doubt: None, faults };
         let connection = writer.take().await?;
         writer.put_back(connection);
         Ok(writer)
@@ -115,6 +120,11 @@ impl Writer {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(500));
         }
+    }
+
+    /// What a test may have planned.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// How far the log reaches now.
@@ -180,6 +190,9 @@ impl Writer {
             Attempt::Undone(error) => return Settled::Not(error.to_string()),
             Attempt::Unknown(reason) => return Settled::Not(reason),
         }
+        if let Err(error) = self.faults.at(Point::Resolving).await {
+            return Settled::Not(error.to_string());
+        }
         let mut retry = self.first_try();
         let looked = loop {
             let mut connection = match self.take().await {
@@ -207,12 +220,20 @@ impl Writer {
         draft: &Draft,
         condition: Condition,
     ) -> Attempt {
+        if let Err(error) = self.faults.at(Point::Sending).await {
+            return Attempt::Unknown(error.to_string());
+        }
+        let is_free = self.faults.unconditional() && draft.lifecycle == 0;
+        let condition = if is_free { Condition::Always } else { condition };
         let sending = append::send(&mut connection, draft, condition);
         let Ok(result) = timeout(self.statement_ceiling(), sending).await else {
             return Attempt::Unknown("the server did not answer in time".into());
         };
         match result {
             Ok(row) => {
+                if let Err(error) = self.faults.at(Point::Answered).await {
+                    return Attempt::Unknown(error.to_string());
+                }
                 self.put_back(connection);
                 row.map_or(Attempt::ConditionFailed, Attempt::Committed)
             }

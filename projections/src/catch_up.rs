@@ -3,7 +3,7 @@
 use crate::live::Live;
 use domain::line::{Line, LineError};
 use domain::state::{Corrupt, State};
-use eventlog::{Commit, Head, Locked, Mark, Marker, Writer};
+use eventlog::{Commit, Head, Locked, Mark, Marker, Point, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -113,6 +113,7 @@ impl Cursor {
     pub(crate) async fn catch_up(&mut self, live: &Live, writer: &mut Writer) -> Result<Head, Fatal> {
         let since = live.clock().monotonic();
         let head = writer.head().await?;
+        writer.faults().at(Point::CatchingUp).await?;
         live.clock().observe_since(since, head.time);
         if head.last_lifecycle != self.last_lifecycle || head.size < self.size {
             self.fold_to(live, &mut Source::Writer(writer), &head).await?;

@@ -17,7 +17,7 @@ use domain::rejection::Rejection;
 use domain::state::State;
 use domain::time::Timestamp;
 use domain::verify::Verdict;
-use eventlog::{Appended, Condition, Draft, Error, Place, Random, Writer};
+use eventlog::{Appended, Condition, Draft, Error, Place, Point, Random, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -233,9 +233,12 @@ impl RecorderDesk {
     ) -> Result<Option<Place>, Fatal> {
         let mut patience = STOP_TRIES;
         loop {
-            let appended = match self.writer.append(draft, Condition::Always).await {
-                Err(Error::OutcomeUnknown { .. }) => self.writer.resolve(draft, Condition::Always).await,
-                other => other,
+            let appended = match self.writer.faults().at(Point::Recording).await {
+                Err(error) => Err(error),
+                Ok(()) => match self.writer.append(draft, Condition::Always).await {
+                    Err(Error::OutcomeUnknown { .. }) => self.writer.resolve(draft, Condition::Always).await,
+                    other => other,
+                },
             };
             match appended {
                 Ok(Appended::Committed(place)) => {

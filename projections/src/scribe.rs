@@ -17,7 +17,7 @@ use crate::usage::{Feed, Uses};
 use crate::work::{Answered, Call, Failure, Work};
 use domain::state::State;
 use domain::time::Timestamp;
-use eventlog::{Appended, Condition, Error, Place, Random, Waker, Wakes, Writer};
+use eventlog::{Appended, Condition, Error, Place, Point, Random, Waker, Wakes, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -166,6 +166,9 @@ impl Desk {
 
     /// Looks at the log because it may have grown.
     async fn look(&mut self) -> Result<(), Fatal> {
+        if self.writer.faults().at(Point::Looking).await.is_err() {
+            return Ok(());
+        }
         match self.cursor.catch_up(&self.live, &mut self.writer).await {
             Ok(_) => Ok(()),
             Err(passing) if passing.is_passing() => {
@@ -208,6 +211,7 @@ impl Desk {
                 if std::mem::take(&mut self.is_away) {
                     tracing::info!("the database is back");
                 }
+                self.writer.faults().at(Point::Replying).await?;
                 let position = self.live.position();
                 for (item, held) in items.into_iter().zip(held) {
                     // Nobody waits any more when the client has gone; the record stands all the same.
@@ -268,7 +272,12 @@ impl Desk {
             return Ok(match self.writer.head().await {
                 Err(error) if is_fatal(&error) => return Err(error.into()),
                 Err(error) => Some(Written::Away(error)),
-                Ok(head) if head.last_lifecycle != self.cursor.last_lifecycle => None,
+                Ok(head)
+                    if head.last_lifecycle != self.cursor.last_lifecycle
+                        && !self.writer.faults().unconditional() =>
+                {
+                    None
+                }
                 Ok(head) => {
                     self.live.reached(head.size, since);
                     let place = Place { first: head.size, version: head.version, time: head.time };
@@ -278,7 +287,7 @@ impl Desk {
         };
         let condition = Condition::LastLifecycle(self.cursor.last_lifecycle);
         let appended = self.writer.append(draft, condition).await;
-        self.settle(appended, condition, decided, held, since)
+        self.settle(appended, condition, decided, held, since).await
     }
 
     async fn attempt_locked(&mut self, items: &[Item]) -> Result<Option<Written>, Fatal> {
@@ -306,11 +315,11 @@ impl Desk {
             return Ok(Some(Written::Done(decided, held, place)));
         };
         let appended = locked.append(draft).await;
-        self.settle(appended, Condition::Size(size), decided, held, since)
+        self.settle(appended, Condition::Size(size), decided, held, since).await
     }
 
     /// What an append's answer means for the state and for who waits.
-    fn settle(
+    async fn settle(
         &mut self,
         appended: Result<Appended, Error>,
         condition: Condition,
@@ -320,6 +329,7 @@ impl Desk {
     ) -> Result<Option<Written>, Fatal> {
         match appended {
             Ok(Appended::Committed(place)) => {
+                self.writer.faults().at(Point::Folding).await?;
                 self.enrolled(&decided, place, since)?;
                 Ok(Some(Written::Done(decided, held, place)))
             }

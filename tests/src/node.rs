@@ -7,7 +7,7 @@ use api::edge::{self, Ended, RequestIds, TrustedProxies};
 use api::{AdminToken, App};
 use domain::event::Answers;
 use domain::state::State;
-use eventlog::{Clock, Log, Random, Settings};
+use eventlog::{Clock, Faults, Log, Random, Settings};
 use ipnet::IpNet;
 use projections::{Fatal, Node, Options, Starting};
 use reqwest::Client;
@@ -54,6 +54,8 @@ pub struct NodeOptions {
     pub folder: Option<PathBuf>,
     /// Accept another database, under this origin.
     pub accept: Option<String>,
+    /// What goes wrong in it.
+    pub faults: Faults,
 }
 
 /// A node that serves on a port of its own.
@@ -82,6 +84,7 @@ impl NodeOptions {
             timeout: Duration::from_secs(10),
             folder: None,
             accept: None,
+            faults: Faults::default(),
         }
     }
 
@@ -108,6 +111,12 @@ impl NodeOptions {
         self
     }
 
+    /// With faults that the test plans.
+    #[must_use]
+    pub fn faults(self, faults: &Faults) -> NodeOptions {
+        NodeOptions { faults: faults.clone(), ..self }
+    }
+
     /// Keeps its mark there.
     #[must_use]
     pub fn folder(self, folder: &Path) -> NodeOptions {
@@ -123,7 +132,7 @@ impl NodeOptions {
     pub async fn try_start(self) -> Result<TestNode, Fatal> {
         let own_folder = self.folder.is_none().then(|| tempfile::tempdir().unwrap());
         let folder = self.folder.unwrap_or_else(|| own_folder.as_ref().unwrap().path().to_owned());
-        let log = Log::connect_with(self.database, self.settings).await?;
+        let log = Log::connect_with(self.database, self.settings).await?.with_faults(self.faults);
         let options = Options {
             folder: folder.clone(),
             clock: self.clock,

@@ -4,7 +4,7 @@ use crate::cluster::OWNER;
 use crate::database::Database;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -23,6 +23,30 @@ struct State {
     cut: Notify,
     lost_reply: Mutex<Option<String>>,
     lost: Notify,
+    cut_plan: Mutex<Option<Cut>>,
+    /// How many such cuts have happened, and how many of them while a commit was under way.
+    cuts: AtomicU64,
+    commits_cut: AtomicU64,
+}
+
+/// From where to where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From the node to the server.
+    Request,
+    /// From the server to the node.
+    Reply,
+}
+
+/// Where a connection ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut {
+    /// Which bytes are counted.
+    pub way: Way,
+    /// So many more of them come through, on whichever connection; the one that they end on is cut.
+    pub after: usize,
+    /// The connection is not closed; nothing comes through any more, either way, until one of both gives up.
+    pub stalls: bool,
 }
 
 impl Proxy {
@@ -73,6 +97,16 @@ impl Proxy {
         *self.state.lost_reply.lock().unwrap() = Some(text.to_owned());
     }
 
+    /// Plans one cut.
+    pub fn cut(&self, cut: Cut) {
+        *self.state.cut_plan.lock().unwrap() = Some(cut);
+    }
+
+    /// How many planned cuts have happened, and how many of them between a commit's first byte and its answer's last.
+    pub fn cuts(&self) -> (u64, u64) {
+        (self.state.cuts.load(Ordering::SeqCst), self.state.commits_cut.load(Ordering::SeqCst))
+    }
+
     /// Waits until such a reply was lost.
     pub async fn lost(&self) {
         self.state.lost.notified().await;
@@ -93,17 +127,63 @@ impl State {
     }
 }
 
+impl State {
+    /// Whether a cut is due within these bytes: then how many of them come through, and whether it is a stall.
+    fn spend(&self, way: Way, length: usize) -> Option<(usize, bool)> {
+        let mut plan = self.cut_plan.lock().unwrap();
+        let cut = plan.as_mut().filter(|cut| cut.way == way)?;
+        if cut.after >= length {
+            cut.after -= length;
+            return None;
+        }
+        let (kept, stalls) = (cut.after, cut.stalls);
+        *plan = None;
+        Some((kept, stalls))
+    }
+
+    fn happened(&self, in_commit: bool) {
+        self.commits_cut.fetch_add(u64::from(in_commit), Ordering::SeqCst);
+        self.cuts.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Lets nothing through any more, and waits until one side gives up.
+async fn stall(mut client: TcpStream, mut server: UnixStream) {
+    let (mut request, mut reply) = ([0; 1 << 12], [0; 1 << 12]);
+    loop {
+        let read = tokio::select! {
+            read = client.read(&mut request) => read,
+            read = server.read(&mut reply) => read,
+        };
+        if !matches!(read, Ok(1..)) {
+            return;
+        }
+    }
+}
+
+/// How a line begins: what a request to append holds and no other.
+const LINE: &[u8] = b"{\"v\":1,";
+
 /// Returning cuts both connections.
 async fn pass(mut client: TcpStream, socket: PathBuf, state: Arc<State>) {
     let Ok(mut server) = UnixStream::connect(socket).await else { return };
     let (mut request, mut reply) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let mut cut = std::pin::pin!(state.cut.notified());
     cut.as_mut().enable();
+    // A commit is under way until the server has said that it is ready for the next request, in a message of its own.
+    let mut in_commit = false;
     loop {
         tokio::select! {
             () = &mut cut => return,
             read = client.read(&mut request) => {
                 let Ok(length @ 1..) = read else { return };
+                in_commit = request[..length].windows(LINE.len()).any(|part| part == LINE);
+                if let Some((kept, stalls)) = state.spend(Way::Request, length) {
+                    let _ = server.write_all(&request[..kept]).await;
+                    state.happened(in_commit);
+                    if stalls { stall(client, server).await }
+                    return;
+                }
                 if server.write_all(&request[..length]).await.is_err() { return }
                 if state.is_doomed(&request[..length]) {
                     state.down.store(true, Ordering::SeqCst);
@@ -116,6 +196,12 @@ async fn pass(mut client: TcpStream, socket: PathBuf, state: Arc<State>) {
             }
             read = server.read(&mut reply) => {
                 let Ok(length @ 1..) = read else { return };
+                if let Some((kept, stalls)) = state.spend(Way::Reply, length) {
+                    let _ = client.write_all(&reply[..kept]).await;
+                    state.happened(in_commit);
+                    if stalls { stall(client, server).await }
+                    return;
+                }
                 if client.write_all(&reply[..length]).await.is_err() { return }
             }
         }

@@ -1,6 +1,83 @@
-//! How much of a suite is run.
+//! How much a suite does, what it drew, and what it says of itself.
 
-/// `quick` on every build; `long` where the environment asks for it with `CHANCERY_TESTS=long`.
+use eventlog::{Clock, Random};
+use std::io::Write;
+use std::sync::OnceLock;
+
+/// Whether the long form was asked for: `CHANCERY_TESTS=long`.
+pub fn is_long() -> bool {
+    std::env::var("CHANCERY_TESTS").is_ok_and(|form| form == "long")
+}
+
+/// What the quick form takes, or the long one.
 pub fn pick<T>(quick: T, long: T) -> T {
-    if std::env::var_os("CHANCERY_TESTS").is_some_and(|form| form == "long") { long } else { quick }
+    if is_long() { long } else { quick }
+}
+
+/// Says in one line what a suite has done, past the harness, which keeps what a passing test prints.
+pub fn figures(suite: &str, done: &str) {
+    let form = pick("quick", "long");
+    // Nobody reads them where they cannot be written.
+    let _ = writeln!(std::io::stderr(), "figures: {suite} ({form}): {done}");
+}
+
+/// The random choices of one test, and how long it has taken. Says on a failure how to repeat it: `CHANCERY_SEED`.
+#[derive(Debug)]
+pub struct Seed {
+    seed: u64,
+    random: Random,
+    began: Clock,
+}
+
+/// A share of a test's random choices, for a task of its own.
+#[derive(Debug, Clone)]
+pub struct Choices(Random);
+
+impl Seed {
+    /// From the environment, or a new one.
+    pub fn new() -> Seed {
+        static GIVEN: OnceLock<Option<u64>> = OnceLock::new();
+        let given = GIVEN.get_or_init(|| {
+            let seed = std::env::var("CHANCERY_SEED").ok()?;
+            Some(seed.parse().expect("CHANCERY_SEED is a number"))
+        });
+        let seed = given.unwrap_or_else(|| u64::from(u32::from_le_bytes(Random::system().bytes())));
+        Seed { seed, random: Random::seeded(seed), began: Clock::new(0) }
+    }
+
+    /// The seconds since then.
+    pub fn seconds(&self) -> u64 {
+        self.began.monotonic().as_secs()
+    }
+
+    /// Choices that do not depend on how other tasks draw theirs.
+    pub fn choices(&self) -> Choices {
+        Choices(Random::seeded(u64::from_le_bytes(self.random.bytes())))
+    }
+}
+
+impl Default for Seed {
+    fn default() -> Seed {
+        Seed::new()
+    }
+}
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = writeln!(std::io::stderr(), "to repeat it: CHANCERY_SEED={}", self.seed);
+        }
+    }
+}
+
+impl Choices {
+    /// A number that is less than a bound.
+    pub fn below(&self, bound: u64) -> u64 {
+        u64::from_le_bytes(self.0.bytes()) % bound.max(1)
+    }
+
+    /// One of several.
+    pub fn of<'a, T>(&self, several: &'a [T]) -> &'a T {
+        &several[usize::try_from(self.below(several.len() as u64)).unwrap()]
+    }
 }

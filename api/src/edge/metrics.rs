@@ -111,7 +111,7 @@ fn histogram() -> Histogram {
 }
 
 /// The method as a label. A client chooses the method, so those that no route has share one label.
-fn method_name(method: &Method) -> &'static str {
+pub(super) fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

@@ -85,6 +85,20 @@ impl Problem {
         self
     }
 
+    /// The same with its texts changed where `hide` finds something in them.
+    pub(super) fn without(mut self, hide: &dyn Fn(&str) -> Option<String>) -> Self {
+        if let Some(hidden) = self.detail.as_deref().and_then(hide) {
+            self.detail = Some(hidden.into());
+        }
+        let fields = self.errors.iter_mut().flat_map(|error| [&mut error.field, &mut error.detail]);
+        for text in fields.chain(&mut self.missing) {
+            if let Some(hidden) = hide(text) {
+                *text = hidden;
+            }
+        }
+        self
+    }
+
     /// Which problem it is.
     pub fn code(&self) -> &'static Code {
         self.code

@@ -26,7 +26,7 @@ use tower::{Layer, Service};
 use super::client::TrustedProxies;
 use super::codes;
 use super::context::{RequestContext, RequestIds};
-use super::metrics::Metrics;
+use super::metrics::{Metrics, method_name};
 use super::problem::Problem;
 use super::serve::Connection;
 
@@ -44,6 +44,9 @@ pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 /// Puts onto an answer's headers what every answer has to say.
 pub type Stamp = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
 
+/// A text without what must not be in an error, where there is such a thing in it.
+pub type Hide = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What every request passes on its way to its handler and back.
 #[derive(Clone)]
 pub struct Stack(Arc<Settings>);
@@ -55,6 +58,7 @@ struct Settings {
     timeout: Duration,
     metrics: Option<Arc<Metrics>>,
     stamp: Option<Stamp>,
+    hide: Option<Hide>,
 }
 
 impl fmt::Debug for Stack {
@@ -73,7 +77,7 @@ impl Stack {
         timeout: Duration,
         metrics: Option<Arc<Metrics>>,
     ) -> Self {
-        Self(Arc::new(Settings { ids, clock, proxies, timeout, metrics, stamp: None }))
+        Self(Arc::new(Settings { ids, clock, proxies, timeout, metrics, stamp: None, hide: None }))
     }
 
     /// Lets every answer be stamped, errors as well. To be called before the stack is shared.
@@ -81,6 +85,15 @@ impl Stack {
     pub fn stamped(mut self, stamp: Stamp) -> Self {
         if let Some(settings) = Arc::get_mut(&mut self.0) {
             settings.stamp = Some(stamp);
+        }
+        self
+    }
+
+    /// Lets something be hidden in every error, which no form tells. To be called before the stack is shared.
+    #[must_use]
+    pub fn hiding(mut self, hide: Hide) -> Self {
+        if let Some(settings) = Arc::get_mut(&mut self.0) {
+            settings.hide = Some(hide);
         }
         self
     }
@@ -234,12 +247,13 @@ impl Seen {
         if let Some(metrics) = &self.settings.metrics {
             metrics.answered(route, &self.method, status, took);
         }
-        // Neither the path nor the query is logged: either may hold a secret that was put in the wrong place.
-        let (method, status) = (&self.method, status.as_u16());
+        // Neither the path nor the query is logged, nor a method of the client's own making: each may hold a secret
+        // that was put in the wrong place.
+        let (method, status) = (method_name(&self.method), status.as_u16());
         if status >= 500 {
-            tracing::info!(request = %id, %method, route, status, ?took, "answered");
+            tracing::info!(request = %id, method, route, status, ?took, "answered");
         } else {
-            tracing::debug!(request = %id, %method, route, status, ?took, "answered");
+            tracing::debug!(request = %id, method, route, status, ?took, "answered");
         }
         response
     }
@@ -250,6 +264,10 @@ impl Seen {
             Some(problem) => problem,
             None if says_little(response.headers()) => Problem::of_status(response.status()),
             None => return response,
+        };
+        let problem = match &self.settings.hide {
+            Some(hide) => problem.without(hide.as_ref()),
+            None => problem,
         };
         let mut explained = problem.render(Some(&self.about.id()));
         // What was added after the problem was made, such as `Allow` or the log's position, stays.

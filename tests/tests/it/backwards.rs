@@ -1,6 +1,8 @@
 //! A database that lost what a node had seen is refused, until an operator accepts it.
 
-use chancery_tests::{Binary, Database, NodeOptions, TestNode, eventually_async, within};
+use chancery_tests::{
+    Actor, Binary, Choices, Database, NodeOptions, Seed, TestNode, eventually_async, scale, within,
+};
 use eventlog::Error;
 use projections::Fatal;
 use serde_json::json;
@@ -112,6 +114,121 @@ async fn a_running_node_stops_when_its_log_goes_backwards() {
     node.anon().get("/readyz").await.refused(503, "unavailable");
     admin.get("/v1/whoami").await.refused(503, "unavailable");
     assert_eq!(database.size().await, before, "nothing was written onto what is left");
+}
+
+/// Where commits begin, those that began the authority left out; with lifecycle lines only, or all.
+async fn firsts(database: &Database, least_lifecycle: i64) -> Vec<u64> {
+    let mut connection = database.superuser().await;
+    let firsts: Vec<i64> = sqlx::query_scalar(
+        "SELECT first FROM chancery.commits WHERE first > 0 AND lifecycle >= $1 ORDER BY first",
+    )
+    .bind(least_lifecycle)
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    firsts.into_iter().map(|first| first.try_into().unwrap()).collect()
+}
+
+/// Changes and uses at random, on two nodes.
+async fn work(nodes: [&TestNode; 2], choices: &Choices) {
+    nodes[0].admin().organization("acme").await;
+    for n in 0..8 + choices.below(8) {
+        let admin: Actor = choices.of(&nodes).admin();
+        let token = admin.mint(&format!("t{n}"), json!({"organization": "acme"}), &["member"]).await;
+        for _ in 0..choices.below(3) {
+            let question = json!({"token": token.secret, "organization": "acme"});
+            choices.of(&nodes).admin().verify_with(question).await;
+        }
+        if choices.below(2) == 0 {
+            choices.of(&nodes).admin().revoke(&token.id).await;
+        }
+    }
+}
+
+async fn resumed(database: &Database) -> usize {
+    database.entries().await.iter().filter(|entry| entry.kind == "LogResumed").count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_tail_is_lost_no_node_that_saw_it_starts_until_it_is_accepted() {
+    let seed = Seed::new();
+    let choices = seed.choices();
+    let rounds = scale::pick(3, 60);
+    let mut refusals = 0;
+    for round in 0..rounds {
+        let (database, folders) = (Database::new().await, [(); 2].map(|()| tempfile::tempdir().unwrap()));
+        let on = |n: usize| NodeOptions::on(&database).folder(folders[n].path());
+        let nodes = [on(0).start().await, on(1).start().await];
+        work([&nodes[0], &nodes[1]], &choices).await;
+        for node in &nodes {
+            node.catches_up_with(&nodes[0]).await;
+        }
+        for node in nodes {
+            node.stop().await;
+        }
+        cut(&database, *choices.of(&firsts(&database, 0).await)).await;
+        if round % 2 == 0 {
+            // Somebody who never saw the lost lines goes on, past where they were.
+            let stranger = NodeOptions::on(&database).start().await;
+            for n in 0..30 {
+                stranger.admin().organization(&format!("org-{n}")).await;
+            }
+            stranger.stop().await;
+        }
+        let first = usize::try_from(choices.below(2)).unwrap();
+        for n in [first, 1 - first] {
+            for _ in 0..2 {
+                refused(on(n).try_start().await);
+                refusals += 1;
+            }
+        }
+        assert_eq!(resumed(&database).await, 0);
+        for (n, accepted) in [(first, 1), (1 - first, 2)] {
+            // That one was told to go on says nothing for the other.
+            refused(on(n).try_start().await);
+            let accept = Some(format!("chancery.invalid/resumed-{accepted}"));
+            NodeOptions { accept, ..on(n) }.start().await.stop().await;
+            assert_eq!(resumed(&database).await, accepted);
+        }
+        let nodes = [on(0).start().await, on(1).start().await];
+        assert_eq!(nodes[0].difference(&nodes[1]), None);
+    }
+    let done = format!(
+        "{rounds} random tails lost under two stopped nodes in {} s, {refusals} starts refused; started \
+         unaccepted: 0",
+        seed.seconds()
+    );
+    scale::figures("backwards", &done);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_tail_with_a_change_in_it_is_lost_both_running_nodes_stop() {
+    let seed = Seed::new();
+    let choices = seed.choices();
+    let rounds = scale::pick(3, 40);
+    for _ in 0..rounds {
+        let database = Database::new().await;
+        let nodes = [NodeOptions::on(&database).start().await, NodeOptions::on(&database).start().await];
+        work([&nodes[0], &nodes[1]], &choices).await;
+        nodes[0].catches_up_with(&nodes[1]).await;
+        nodes[1].catches_up_with(&nodes[0]).await;
+        let changes = firsts(&database, 1).await;
+        let from = *choices.of(&changes);
+        cut(&database, from).await;
+        for node in &nodes {
+            let fatal = within("the node to stop", node.node().failing()).await;
+            assert!(
+                matches!(*fatal, Fatal::Log(Error::WentBackwards { .. } | Error::Corrupt { .. })),
+                "{fatal}"
+            );
+            node.anon().get("/readyz").await.refused(503, "unavailable");
+            node.admin().get("/v1/whoami").await.refused(503, "unavailable");
+        }
+        assert_eq!(database.size().await, from, "nothing was written onto what is left");
+    }
+    let done =
+        format!("{rounds} random tails lost under two running nodes in {} s; went on: 0", seed.seconds());
+    scale::figures("backwards, running", &done);
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use crate::{DAY, TICK, just_before};
 use chancery_tests::{Actor, Answer, Database, Minted, NodeOptions, TestNode, World};
+use eventlog::Settings;
 use serde_json::{Value, json};
+use sqlx::Executor;
 use std::time::Duration;
 
 const KEPT: Duration = Duration::from_mins(10);
@@ -89,6 +91,24 @@ async fn a_lost_secret_is_handed_out_again_for_ten_minutes() {
     assert_eq!(keyed(&tenants.owner, "POST", &path, "r", &json!({})).await.text_of("secret"), rotated.secret);
     assert_eq!(tenants.verifier.code_of(&rotated.secret).await, "valid");
     assert_eq!(tenants.verifier.code_of(&minted.secret).await, "superseded", "it was rotated once");
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_now_is_asked_for_again_and_not_given_up() {
+    let hasty = |options: NodeOptions| {
+        let settings = Settings { lock_timeout: Duration::from_millis(50), ..options.settings };
+        NodeOptions { settings, ..options }
+    };
+    let world = World::with(hasty).await;
+    let tenants = world.tenants().await;
+    let minted = Minted::from(&keyed(&tenants.owner, "POST", "/v1/tokens", "m", &mint("ci")).await);
+    let mut holder = world.database.superuser().await;
+    holder.execute("BEGIN; LOCK TABLE chancery.sealed IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let meanwhile = keyed(&tenants.owner, "POST", "/v1/tokens", "m", &mint("ci")).await;
+    meanwhile.refused(503, "unavailable");
+    holder.execute("ROLLBACK").await.unwrap();
+    let again = keyed(&tenants.owner, "POST", "/v1/tokens", "m", &mint("ci")).await;
+    assert_eq!(Minted::from(&again).secret, minted.secret);
 }
 
 #[tokio::test]

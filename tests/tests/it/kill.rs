@@ -1,183 +1,195 @@
-//! Processes are killed outright while they work: what was acknowledged is there afterwards, once.
+//! Processes are killed outright while they work, at random moments: what was acknowledged is there afterwards, once,
+//! and whoever is left recovers by itself.
 
-use chancery_tests::{Actor, Binary, Database, Entry, Minted, entries, eventually};
-use serde_json::{Value, json};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::load::{Load, Summary};
+use chancery_tests::{Binary, Choices, Database, Entry, Seed, entries, eventually, eventually_async, scale};
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-const WRITERS: usize = 4;
+const CLIENTS: usize = 8;
+/// After so many strikes a new authority begins, so that a long run reads no endless log.
+const STRIKES: u64 = 25;
 
-/// What one writer was told, and what it asked for without being told.
-#[derive(Default)]
-struct Told {
-    minted: Vec<(String, String)>,
-    verified: Vec<(u64, String)>,
-    unanswered: Vec<Value>,
+/// What is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Strike {
+    /// The node; the test starts it again.
+    Node,
+    /// The node's private Postgres, as a whole.
+    Postmaster,
+    /// One process of it: the server ends all others and recovers.
+    Backend(&'static str),
+    /// The node and its Postgres, in this order or the other.
+    Both,
 }
 
-struct Authority {
-    admin: Actor,
-    verifier: Actor,
-    token: Minted,
+const STRIKES_AT_ALL: [Strike; 8] = [
+    Strike::Node,
+    Strike::Postmaster,
+    Strike::Both,
+    Strike::Backend("walwriter"),
+    Strike::Backend("checkpointer"),
+    Strike::Backend("background writer"),
+    // The ones that serve the node: the writer's, a reader's, the listener's.
+    Strike::Backend("chancery"),
+    Strike::Backend("chancery"),
+];
+
+/// Waits for a random moment under load.
+async fn moment(load: &Load, choices: &Choices) {
+    load.answers(10 + choices.below(60)).await;
+    // Answers come in groups, right after a commit: so that the moment is any, not always that one.
+    tokio::time::sleep(Duration::from_micros(choices.below(8_000))).await;
 }
 
-/// How many verifies were answered, and after how many it is enough.
-struct Counts {
-    answered: AtomicUsize,
-    enough: AtomicUsize,
+/// A node that was left alone is ready by itself, and gets on.
+async fn recovers(binary: &Binary, load: &Load) {
+    eventually_async("the node to be ready", async || {
+        let ready = binary.anon().call("GET", "/readyz").try_send().await.ok()?;
+        (ready.status == 204).then_some(())
+    })
+    .await;
+    load.answers(20).await;
 }
 
-/// What each round needs, made once.
-async fn prepare(binary: &Binary) -> (String, Minted) {
-    let admin = binary.admin();
-    admin.organization("acme").await;
-    let verifier = admin.mint("v", json!({"organization": "acme"}), &["verifier"]).await;
-    let token = admin.mint("t", json!({"organization": "acme"}), &["member"]).await;
-    (verifier.secret, token)
+async fn restart(binary: &mut Binary, load: &Load) {
+    binary.start().await;
+    load.moves_to(&binary.anon());
 }
 
-/// Mints and verifies until the connection breaks or `enough` is answered in all.
-async fn work(authority: Arc<Authority>, name: String, count: Arc<Counts>) -> Told {
-    let mut told = Told::default();
-    for n in 0.. {
-        let body =
-            json!({"name": format!("{name}-{n}"), "scope": {"organization": "acme"}, "grants": ["member"]});
-        let mint = authority.admin.call("POST", "/v1/tokens").key(body["name"].as_str().unwrap()).json(&body);
-        match mint.try_send().await {
-            Ok(answer) if answer.status == 201 => {
-                told.minted.push((answer.text_of("name"), answer.text_of("id")));
-            }
-            Ok(answer) => {
-                assert_eq!(answer.status, 503, "{}", answer.text);
-                told.unanswered.push(body);
-            }
-            Err(_) => {
-                told.unanswered.push(body);
-                return told;
-            }
+/// The processes of a server with such a title.
+fn processes(postmaster: u32, title: &str) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let read = |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+        // The parent comes second after the name, which stands in brackets and may hold anything.
+        let stat = read("stat");
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+        if parent == Some(&postmaster.to_string()) && read("cmdline").contains(title) {
+            found.push(pid);
         }
-        let verify =
-            authority.verifier.call("POST", "/v1/verify").json(&json!({"token": authority.token.secret}));
-        match verify.try_send().await {
-            Ok(answer) if answer.status == 200 => {
-                let position = answer.body["position"].as_u64().expect("committed answers have a position");
-                told.verified.push((position, answer.header("x-request-id").to_owned()));
-                count.answered.fetch_add(1, Relaxed);
+    }
+    found
+}
+
+async fn strike(strike: Strike, binary: &mut Binary, load: &Load, choices: &Choices) {
+    let before = binary.postmaster();
+    let replaced = |binary: &Binary| binary.postmaster().is_some_and(|pid| Some(pid) != before);
+    match strike {
+        Strike::Node => {
+            binary.kill().await;
+            restart(binary, load).await;
+        }
+        Strike::Postmaster => {
+            binary.kill_postgres();
+            eventually("another postmaster", || replaced(binary)).await;
+        }
+        Strike::Backend(title) => {
+            let found = processes(before.expect("a server"), title);
+            assert!(!found.is_empty(), "no process of the server is a {title}");
+            let pid = Pid::from_raw(choices.of(&found).cast_signed()).unwrap();
+            // It may have ended by itself since.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        Strike::Both => {
+            if choices.below(2) == 0 {
+                binary.kill_postgres();
+                binary.kill().await;
+            } else {
+                binary.signal(Signal::KILL);
+                // The server may be gone with its node already.
+                let _ =
+                    before.and_then(|pid| kill_process(Pid::from_raw(pid.cast_signed())?, Signal::KILL).ok());
+                binary.exited().await;
             }
-            Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.text),
-            Err(_) => return told,
-        }
-        if count.answered.load(Relaxed) >= count.enough.load(Relaxed) {
-            return told;
+            restart(binary, load).await;
         }
     }
-    told
 }
 
-/// Everybody works until `strike` has struck, and a while longer for those who can.
-async fn round(authority: Authority, name: &str, strike: impl AsyncFnOnce()) -> Vec<Told> {
-    let count = Counts { answered: AtomicUsize::new(0), enough: AtomicUsize::new(usize::MAX) };
-    let (authority, count) = (Arc::new(authority), Arc::new(count));
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            let (authority, count) = (Arc::clone(&authority), Arc::clone(&count));
-            tokio::spawn(work(authority, format!("{name}-{writer}"), count))
-        })
-        .collect();
-    eventually("the work to be under way", || count.answered.load(Relaxed) > 20).await;
-    strike().await;
-    count.enough.store(count.answered.load(Relaxed) + 60, Relaxed);
-    let mut told = Vec::new();
-    for writer in writers {
-        told.push(writer.await.unwrap());
+/// A session of strikes at one authority with a Postgres of its own.
+async fn session(strikes: &[Strike], choices: &Choices) -> Summary {
+    let mut binary = Binary::alone();
+    binary.start().await;
+    let load = Load::start(&binary.anon(), CLIENTS, choices).await;
+    for one in strikes {
+        moment(&load, choices).await;
+        strike(*one, &mut binary, &load, choices).await;
+        recovers(&binary, &load).await;
     }
-    told
-}
-
-/// Everything that was told is on the log once; everything that was not can be asked for again and is then there once.
-async fn check(admin: &Actor, told: &[Told], token: &str, read: impl AsyncFn() -> Vec<Entry>) {
-    let mut minted: Vec<(String, String)> = told.iter().flat_map(|told| told.minted.clone()).collect();
-    for body in told.iter().flat_map(|told| &told.unanswered) {
-        let name = body["name"].as_str().unwrap();
-        let again = admin.call("POST", "/v1/tokens").key(name).json(body).send().await;
-        minted.push((name.to_owned(), Minted::from(&again).id));
-    }
-    let entries = read().await;
-    let on_log = |name: &str| {
-        let lines =
-            entries.iter().filter(move |entry| entry.kind == "TokenMinted" && entry.text_at("/name") == name);
-        lines.map(|entry| entry.text_at("/token").to_owned()).collect::<Vec<_>>()
-    };
-    for (name, id) in minted {
-        assert_eq!(on_log(&name), [id], "{name}");
-    }
-    for (position, request) in told.iter().flat_map(|told| &told.verified) {
-        let entry = &entries[usize::try_from(*position).unwrap()];
-        assert_eq!((entry.kind.as_str(), entry.text_at("/token")), ("TokenUsed", token));
-        assert_eq!(entry.text_at("/actor/request"), request);
-    }
-    let of_request: Vec<&str> = entries
-        .iter()
-        .filter(|entry| entry.kind == "TokenUsed" && entry.text_at("/token") == token)
-        .map(|entry| entry.text_at("/actor/request"))
-        .collect();
-    let distinct: std::collections::BTreeSet<&&str> = of_request.iter().collect();
-    assert_eq!(distinct.len(), of_request.len(), "no use is on the log twice");
-}
-
-fn authority(binary: &Binary, verifier: &str, token: &Minted) -> Authority {
-    Authority { admin: binary.admin(), verifier: binary.anon().with(verifier), token: token.clone() }
+    let log = binary.postgres();
+    let summary = load.finish(async || entries(&log).await).await;
+    assert!(binary.terminate().await.status.success());
+    assert!(binary.postmaster().is_none(), "the private Postgres is stopped with its node");
+    summary
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_node_has_lost_nothing_and_done_nothing_twice() {
+async fn whatever_of_an_authority_is_killed_loses_nothing_and_does_nothing_twice() {
+    let seed = Seed::new();
+    let choices = seed.choices();
+    let wanted = scale::pick(STRIKES_AT_ALL.len() as u64, 200);
+    let (mut done, mut total) = (0, Summary::default());
+    let mut kinds: BTreeMap<Strike, u64> = BTreeMap::new();
+    while done < wanted {
+        let mut strikes: Vec<Strike> = STRIKES_AT_ALL.to_vec();
+        while (strikes.len() as u64) < STRIKES.min(wanted - done) {
+            strikes.push(*choices.of(&STRIKES_AT_ALL));
+        }
+        strikes.sort_by_cached_key(|_| choices.below(u64::MAX));
+        done += strikes.len() as u64;
+        for strike in &strikes {
+            *kinds.entry(*strike).or_default() += 1;
+        }
+        total = session(&strikes, &choices).await.and(&total);
+    }
+    let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind:?}")).collect();
+    let seconds = seed.seconds();
+    scale::figures("kill", &format!("{done} kills in {seconds} s ({}): {total}", kinds.join(", ")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_nodes_one_is_killed_again_and_again() {
+    let seed = Seed::new();
+    let choices = seed.choices();
+    let database = Database::new().await;
+    let mut nodes = [Binary::over(&database.url()), Binary::over(&database.url())];
+    for node in &mut nodes {
+        node.start().await;
+    }
+    let load = Load::start(&nodes[0].anon(), CLIENTS, &choices).await;
+    let kills = scale::pick(6, 150);
+    for n in 0..kills {
+        moment(&load, &choices).await;
+        let (killed, left) = (n % 2, (n + 1) % 2);
+        nodes[killed].kill().await;
+        // What was asked of the dead node is asked of the other, which has to know all that was acknowledged.
+        load.moves_to(&nodes[left].anon());
+        nodes[killed].start().await;
+        recovers(&nodes[left], &load).await;
+    }
+    let summary = load.finish(async || database.entries().await).await;
+    for node in &mut nodes {
+        assert!(node.terminate().await.status.success());
+    }
+    let seconds = seed.seconds();
+    scale::figures("kill, one of two nodes", &format!("{kills} kills in {seconds} s: {summary}"));
+}
+
+/// The clients' own check is tried on a log that lost a line: `load`. Here, that kills leave anything to check.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_breaks_calls_that_were_under_way() {
     let database = Database::new().await;
     let mut binary = Binary::over(&database.url());
     binary.start().await;
-    let (verifier, token) = prepare(&binary).await;
-    for name in ["first", "second", "third", "fourth"] {
-        let authority = authority(&binary, &verifier, &token);
-        let told = round(authority, name, async || binary.kill().await).await;
-        binary.start().await;
-        check(&binary.admin(), &told, &token.id, async || database.entries().await).await;
-    }
-    assert!(binary.terminate().await.status.success());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_whose_postgres_is_killed_loses_nothing_and_recovers_by_itself() {
-    let mut binary = Binary::alone();
-    binary.start().await;
-    let (verifier, token) = prepare(&binary).await;
-    let log = binary.postgres();
-    for name in ["first", "second", "third"] {
-        let strike = async || {
-            let before = binary.postmaster();
-            binary.kill_postgres();
-            eventually("another postmaster", || binary.postmaster().is_some_and(|pid| Some(pid) != before))
-                .await;
-        };
-        let told = round(authority(&binary, &verifier, &token), name, strike).await;
-        check(&binary.admin(), &told, &token.id, async || entries(&log).await).await;
-    }
-    assert!(binary.terminate().await.status.success());
-    assert!(binary.postmaster().is_none(), "the private Postgres is stopped with its node");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_killed_with_its_postgres_starts_over_the_same_folder() {
-    let mut binary = Binary::alone();
-    binary.start().await;
-    let (verifier, token) = prepare(&binary).await;
-    for name in ["first", "second"] {
-        let authority = authority(&binary, &verifier, &token);
-        let strike = async || {
-            binary.kill_postgres();
-            binary.kill().await;
-        };
-        let told = round(authority, name, strike).await;
-        binary.start().await;
-        let log = binary.postgres();
-        check(&binary.admin(), &told, &token.id, async || entries(&log).await).await;
-    }
+    let load = Load::start(&binary.anon(), CLIENTS, &Seed::new().choices()).await;
+    load.answers(50).await;
+    binary.kill().await;
+    restart(&mut binary, &load).await;
+    load.answers(50).await;
+    let read = async || -> Vec<Entry> { database.entries().await };
+    let summary = load.finish(read).await;
+    assert!(summary.broken > 0 && summary.tokens > 10, "{summary}");
 }

@@ -51,6 +51,36 @@ fn nothing_is_silenced_and_nothing_is_left_to_do() {
     }
 }
 
+/// The features of the log in what is built by default, or in one package.
+fn features_of_the_log(package: &[&str]) -> String {
+    let tree = [
+        "tree",
+        "--locked",
+        "--offline",
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--format",
+        "{p} [{f}]",
+    ];
+    let output = Command::new(env!("CARGO")).args(tree).args(package).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let line = tree.lines().find(|line| line.starts_with("eventlog ")).expect("the log is in it");
+    line.rsplit_once('[').expect("its features").1.to_owned()
+}
+
+#[test]
+fn the_program_is_shipped_without_faults() {
+    assert!(!features_of_the_log(&[]).contains("faults"), "by `cargo build` in the workspace");
+    assert!(!features_of_the_log(&["--package", "chancery"]).contains("faults"));
+    assert!(
+        features_of_the_log(&["--package", "chancery-tests"]).contains("faults"),
+        "or this finds nothing"
+    );
+}
+
 #[test]
 fn every_library_says_what_it_is_for() {
     for path in

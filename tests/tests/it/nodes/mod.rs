@@ -1,4 +1,5 @@
 //! Several nodes on one log.
 
+mod linear;
 mod races;
 mod revocation;
