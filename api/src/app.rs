@@ -4,6 +4,7 @@ use crate::admin::AdminToken;
 use crate::auth::Session;
 use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
 use crate::error::{invalid, problem, unauthenticated};
+use crate::front::Front;
 use crate::respond::POSITION;
 use crate::{openapi, system};
 use axum::Router;
@@ -75,6 +76,11 @@ impl App {
             })),
             None => stack,
         }
+    }
+
+    /// Everything of a router under a listener, with the stack around it.
+    pub fn front(&self, stack: &Stack, router: Router) -> Front {
+        Front::new(self.clone(), stack, router)
     }
 
     /// The registered metrics.

@@ -49,6 +49,11 @@ impl Session {
         SealKey::derive(self.text.expose_secret(), idempotency_key)
     }
 
+    /// The session of the credential in `Authorization`.
+    pub(crate) fn read(app: &App, headers: &HeaderMap, context: &RequestContext) -> Result<Self, Problem> {
+        Ok(Self::of(app, bearer(headers, &AUTHORIZATION)?, context))
+    }
+
     /// The session of a credential that stands in a header other than `Authorization`.
     pub(crate) fn of(app: &App, text: &str, context: &RequestContext) -> Self {
         let agent = context.agent().map(|agent| app.mask(&agent).as_ref().into());
@@ -65,9 +70,7 @@ impl FromRequestParts<App> for Session {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let context = RequestContext::from_request_parts(parts, app).await?;
-        let text = bearer(&parts.headers, &AUTHORIZATION)?;
-        Ok(Self::of(app, text, &context))
+        Self::read(app, &parts.headers, &RequestContext::of(&parts.extensions)?)
     }
 }
 

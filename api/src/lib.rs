@@ -12,6 +12,7 @@ mod auth;
 mod change;
 pub mod edge;
 mod error;
+mod front;
 mod instance;
 mod object;
 mod openapi;
@@ -28,4 +29,5 @@ pub mod wire;
 
 pub use admin::AdminToken;
 pub use app::{App, router};
+pub use front::Front;
 pub use openapi::document;

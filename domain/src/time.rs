@@ -4,12 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use std::time::Duration;
 use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-
-const LINE_FORMAT: &[BorrowedFormatItem<'static>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
 /// Microseconds since the Unix epoch, UTC. Written as RFC 3339 with six digits of a second and `Z`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -58,9 +53,28 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
+        let moment = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1_000_000))
             .expect("a timestamp lies within the years 1970 to 9999");
-        f.write_str(&moment.format(&LINE_FORMAT).expect("every part of the format is present"))
+        let micros = self.0.rem_euclid(1_000_000) as u32;
+        let (year, month, day) = moment.to_calendar_date();
+        let (hour, minute, second) = moment.to_hms();
+        // Every answer and every line has one or two of these: digits put where they belong are several times faster
+        // than a format that is interpreted.
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let mut put = |end: usize, mut number: u32| {
+            for place in text[..end].iter_mut().rev().take_while(|place| place.is_ascii_digit()) {
+                *place = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        };
+        put(4, year.unsigned_abs());
+        put(7, u8::from(month).into());
+        put(10, day.into());
+        put(13, hour.into());
+        put(16, minute.into());
+        put(19, second.into());
+        put(26, micros);
+        f.write_str(std::str::from_utf8(&text).expect("made of ASCII"))
     }
 }
 
@@ -106,6 +120,10 @@ mod tests {
             Timestamp::parse("2026-11-22T11:15:00.1234567+01:00").unwrap().to_string(),
             "2026-11-22T10:15:00.123456Z"
         );
+        for micros in (0..Timestamp::MAX.micros()).step_by(99_999_999_999_977) {
+            let library = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap();
+            assert_eq!(OffsetDateTime::parse(&Timestamp(micros).to_string(), &Rfc3339).unwrap(), library);
+        }
         for bad in ["", "yesterday", "1969-12-31T23:59:59Z", "2026-11-22", "2026-13-01T00:00:00Z"] {
             assert_eq!(Timestamp::parse(bad), None, "{bad}");
         }

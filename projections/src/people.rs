@@ -7,8 +7,10 @@ use domain::id::OrganizationId;
 use domain::time::Timestamp;
 use eventlog::Random;
 use eventlog::personal::{Kind, Personal};
-use std::collections::HashMap;
+use std::collections::HashMap as StdHashMap;
 use std::net::IpAddr;
+
+type HashMap<K, V> = StdHashMap<K, V, foldhash::quality::RandomState>;
 
 /// The most commitments that are remembered; past it all are forgotten, which costs rows and nothing else.
 const MOST: usize = 200_000;

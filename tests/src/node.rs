@@ -155,7 +155,8 @@ impl NodeOptions {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
         let serving = ServeOptions { metrics: Some(metrics), ..Default::default() };
-        let server = tokio::spawn(edge::serve(listener, stack.wrap(router), serving, shutdown.clone()));
+        let server =
+            tokio::spawn(edge::serve(listener, app.front(&stack, router), serving, shutdown.clone()));
         Ok(TestNode { app, url, client: client(), folder, _own_folder: own_folder, shutdown, server })
     }
 }

@@ -7,9 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use axum::Router;
 use axum::response::Response;
-use axum::routing::future::RouteFuture;
 use bytes::Bytes;
 use http::{Request, Version};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -17,26 +15,26 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto::Builder;
 use pin_project_lite::pin_project;
-use tower::Service;
 
 use super::activity::{Activity, Order};
-use super::serve::Connection;
+use super::serve::{Connection, Serves};
 
 /// Serves one connection to its end.
 ///
 /// To be awaited by a task of its own: the waker is registered once, on the first poll, because a task's waker
 /// stays the same for its whole life.
-pub(super) async fn drive<I>(
+pub(super) async fn drive<I, S>(
     io: I,
     builder: &Builder<TokioExecutor>,
-    router: Router,
+    service: S,
     connection: Connection,
     activity: Arc<Activity>,
 ) where
     I: Read + Write + Unpin + Send + 'static,
+    S: Serves,
 {
     let io = Noting { io, activity: Arc::clone(&activity) };
-    let service = Dispatch { router, connection, activity: Arc::clone(&activity) };
+    let service = Dispatch { service, connection, activity: Arc::clone(&activity) };
     let mut serving = pin!(builder.serve_connection(io, service));
     let (mut registered, mut finishing) = (false, false);
     poll_fn(|context| {
@@ -62,37 +60,36 @@ pub(super) async fn drive<I>(
     .await;
 }
 
-/// Hands hyper's requests to the router, with the connection that they came on.
-#[derive(Debug)]
-struct Dispatch {
-    router: Router,
+/// Hands hyper's requests on, with the connection that they came on.
+struct Dispatch<S> {
+    service: S,
     connection: Connection,
     activity: Arc<Activity>,
 }
 
-impl hyper::service::Service<Request<Incoming>> for Dispatch {
+impl<S: Serves> hyper::service::Service<Request<Incoming>> for Dispatch<S> {
     type Response = http::Response<Open<axum::body::Body>>;
     type Error = Infallible;
-    type Future = Dispatched;
+    type Future = Dispatched<S::Future>;
 
-    fn call(&self, mut request: Request<Incoming>) -> Dispatched {
+    fn call(&self, mut request: Request<Incoming>) -> Dispatched<S::Future> {
         self.activity.request_began(request.version() == Version::HTTP_2);
         let guard = OpenGuard(Arc::clone(&self.activity));
         request.extensions_mut().insert(self.connection);
-        Dispatched { answer: self.router.clone().call(request), guard: Some(guard) }
+        Dispatched { answer: self.service.clone().call(request), guard: Some(guard) }
     }
 }
 
 pin_project! {
-    /// A request on its way through the router.
-    pub(super) struct Dispatched {
+    /// A request on its way.
+    pub(super) struct Dispatched<F> {
         #[pin]
-        answer: RouteFuture<Infallible>,
+        answer: F,
         guard: Option<OpenGuard>,
     }
 }
 
-impl Future for Dispatched {
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Dispatched<F> {
     type Output = Result<http::Response<Open<axum::body::Body>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

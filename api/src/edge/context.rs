@@ -133,14 +133,21 @@ impl RequestContext {
     }
 }
 
+impl RequestContext {
+    /// The context of the request with these extensions.
+    pub fn of(extensions: &http::Extensions) -> Result<Self, super::Problem> {
+        extensions.get::<Self>().cloned().ok_or_else(|| {
+            tracing::error!("a handler that needs the request's context was called outside the stack");
+            super::Problem::new(super::codes::INTERNAL)
+        })
+    }
+}
+
 impl<S: Sync> axum::extract::FromRequestParts<S> for RequestContext {
     type Rejection = super::Problem;
 
     async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            tracing::error!("a handler that needs the request's context was called outside the stack");
-            super::Problem::new(super::codes::INTERNAL)
-        })
+        Self::of(&parts.extensions)
     }
 }
 

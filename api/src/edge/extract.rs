@@ -12,6 +12,8 @@ use domain::text::echo;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Uri};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +21,7 @@ use super::codes;
 use super::context::RequestContext;
 use super::mask::message as shown;
 use super::problem::Problem;
+use super::stack::BODY_LIMIT;
 use crate::object::Object;
 
 /// A JSON body, in or out. `Option<Json<T>>` takes a request without a body as `None`.
@@ -70,6 +73,30 @@ pub(crate) fn no_query(uri: &Uri) -> Result<(), Problem> {
     }
 }
 
+/// The JSON body of a request that comes as its connection has it, up to [`BODY_LIMIT`].
+pub(crate) async fn json_body<B>(parts: &Parts, context: &RequestContext, body: B) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    no_query(&parts.uri)?;
+    if !is_json(&parts.headers) {
+        return Err(wrong_type(parts.headers.get(CONTENT_TYPE)));
+    }
+    context.awaits_body(true);
+    let body = Limited::new(body, BODY_LIMIT).collect().await;
+    context.awaits_body(false);
+    match body {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(codes::BODY_TOO_LARGE)),
+        Err(_) => Err(broken_off()),
+    }
+}
+
+fn broken_off() -> Problem {
+    Problem::new(codes::MALFORMED_REQUEST).detail("The body broke off before its end.")
+}
+
 /// A whole body, up to the limit that the router's `DefaultBodyLimit` sets.
 async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     let context = request.extensions().get::<RequestContext>().cloned();
@@ -84,7 +111,7 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             Problem::new(codes::BODY_TOO_LARGE)
         }
-        _ => Problem::new(codes::MALFORMED_REQUEST).detail("The body broke off before its end."),
+        _ => broken_off(),
     })
 }
 

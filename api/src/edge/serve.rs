@@ -1,12 +1,15 @@
 //! The socket side: accepts connections, within limits, and hands their requests to a router.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tower::Service;
 
 use super::activity::{Connections, Order, Seat};
 use super::connection::drive;
@@ -101,14 +105,14 @@ pub struct Ended {
     pub cut: usize,
 }
 
-/// Serves `router` on `listener` until `shutdown` is cancelled, then lets connections finish what they
+/// Serves `service` on `listener` until `shutdown` is cancelled, then lets connections finish what they
 /// accepted, within [`Limits::drain`].
 ///
 /// Nothing that a client or the operating system does ends it early. To be awaited to its end: where it is
 /// dropped, connections that are open go on without limits.
-pub async fn serve(
+pub async fn serve<S: Serves>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     options: Options,
     shutdown: CancellationToken,
 ) -> Ended {
@@ -118,8 +122,7 @@ pub async fn serve(
     let free = Arc::new(Semaphore::new(places as usize));
     let shared = Arc::new(Shared {
         builder: builder(&limits),
-        // Done here once; otherwise axum does it over for every request.
-        router: router.with_state(()),
+        service,
         tls: options.tls,
         handshake: limits.handshake,
         metrics: options.metrics,
@@ -139,10 +142,29 @@ pub async fn serve(
     Ended { cut }
 }
 
+/// What answers requests: a router, or something before one. Cloned for each request.
+pub trait Serves:
+    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Serves for S where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 /// What all connections share.
-struct Shared {
+struct Shared<S> {
     builder: Builder<TokioExecutor>,
-    router: Router,
+    service: S,
     tls: Option<Arc<Tls>>,
     handshake: Duration,
     metrics: Option<Arc<Metrics>>,
@@ -204,8 +226,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-async fn attend(
-    shared: Arc<Shared>,
+async fn attend<S: Serves>(
+    shared: Arc<Shared<S>>,
     stream: TcpStream,
     peer: SocketAddr,
     seat: Seat,
@@ -216,19 +238,19 @@ async fn attend(
         tracing::trace!(%error, "a connection was gone before it was served");
         return;
     }
-    let router = shared.router.clone();
+    let service = shared.service.clone();
     let activity = Arc::clone(&seat.activity);
     let connection = Connection { peer, tls: shared.tls.is_some() };
     if let Some(tls) = &shared.tls {
         match timeout(shared.handshake, tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) => {
-                drive(TokioIo::new(stream), &shared.builder, router, connection, activity).await;
+                drive(TokioIo::new(stream), &shared.builder, service, connection, activity).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
     } else {
-        drive(TokioIo::new(stream), &shared.builder, router, connection, activity).await;
+        drive(TokioIo::new(stream), &shared.builder, service, connection, activity).await;
     }
     // The seat goes before the place: whoever holds all places finds the table empty.
     drop(seat);
@@ -247,6 +269,7 @@ async fn sweep(connections: Arc<Connections>, limits: Limits) {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use axum::Router;
     use axum::routing::{get, post};
     use bytes::Bytes;
     use http::StatusCode;

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath};
 use axum::response::{IntoResponse, Response};
 use domain::text::mask;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
@@ -108,6 +108,13 @@ impl Stack {
             .method_not_allowed_fallback(|| async { Problem::new(codes::METHOD_NOT_ALLOWED) })
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .layer(self.clone())
+            // Done here once; otherwise axum does it over for every request.
+            .with_state(())
+    }
+
+    /// Puts the stack around a handler of one path that is asked for past the router.
+    pub fn around<S>(&self, inner: S, route: &'static str) -> Stacked<S> {
+        Stacked { inner, route: Some(route), settings: Arc::clone(&self.0) }
     }
 }
 
@@ -115,7 +122,7 @@ impl<S> Layer<S> for Stack {
     type Service = Stacked<S>;
 
     fn layer(&self, inner: S) -> Stacked<S> {
-        Stacked { inner, settings: Arc::clone(&self.0) }
+        Stacked { inner, route: None, settings: Arc::clone(&self.0) }
     }
 }
 
@@ -123,6 +130,7 @@ impl<S> Layer<S> for Stack {
 #[derive(Clone)]
 pub struct Stacked<S> {
     inner: S,
+    route: Option<&'static str>,
     settings: Arc<Settings>,
 }
 
@@ -132,7 +140,7 @@ impl<S> fmt::Debug for Stacked<S> {
     }
 }
 
-impl<S: Service<Request, Response = Response>> Service<Request> for Stacked<S> {
+impl<S: Service<http::Request<B>, Response = Response>, B> Service<http::Request<B>> for Stacked<S> {
     type Response = Response;
     type Error = S::Error;
     type Future = Answer<S::Future>;
@@ -141,7 +149,7 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Stacked<S> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
         let settings = &self.settings;
         let peer = request.extensions().get::<Connection>().map(|connection| connection.peer.ip());
         let address = peer.map(|peer| settings.proxies.client(peer, request.headers()));
@@ -151,7 +159,10 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Stacked<S> {
         let seen = Seen {
             about,
             method: request.method().clone(),
-            route: request.extensions().get::<MatchedPath>().cloned(),
+            route: match self.route {
+                Some(route) => Route::Known(route),
+                None => Route::Matched(request.extensions().get::<MatchedPath>().cloned()),
+            },
             began: (settings.clock)(),
             settings: Arc::clone(settings),
         };
@@ -160,11 +171,18 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Stacked<S> {
     }
 }
 
+/// The template of a request's path.
+enum Route {
+    Known(&'static str),
+    /// As the router found it, if any fitted.
+    Matched(Option<MatchedPath>),
+}
+
 /// What is kept of a request while it is answered.
 struct Seen {
     about: RequestContext,
     method: Method,
-    route: Option<MatchedPath>,
+    route: Route,
     began: Duration,
     settings: Arc<Settings>,
 }
@@ -242,7 +260,10 @@ impl Seen {
             stamp(headers);
         }
         let status = response.status();
-        let route = self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+        let route = match &self.route {
+            Route::Known(route) => route,
+            Route::Matched(route) => route.as_ref().map_or(UNMATCHED, MatchedPath::as_str),
+        };
         let took = (self.settings.clock)().saturating_sub(self.began);
         if let Some(metrics) = &self.settings.metrics {
             metrics.answered(route, &self.method, status, took);
@@ -295,6 +316,7 @@ fn says_little(headers: &HeaderMap) -> bool {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use axum::extract::Request;
     use axum::routing::{get, post};
     use bytes::Bytes;
     use serde::Deserialize;

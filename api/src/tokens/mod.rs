@@ -106,15 +106,19 @@ pub(crate) fn view_scope(state: &State, scope: Scope) -> wire::Scope {
 
 /// Grants in names.
 pub(crate) fn view_grants(state: &State, grants: &[Grant]) -> Vec<String> {
-    let view = |grant: &Grant| match grant.project {
+    grants.iter().map(|grant| view_grant(state, grant)).collect()
+}
+
+/// A grant in names.
+pub(crate) fn view_grant(state: &State, grant: &Grant) -> String {
+    match grant.project {
         None => grant.role.to_string(),
         Some(id) => {
             let project =
                 state.project(id).map_or_else(|| id.to_string(), |found| found.naming.name.to_string());
             format!("{}@{project}", grant.role)
         }
-    };
-    grants.iter().map(view).collect()
+    }
 }
 
 /// The answer to a change of a token: the token as it is now, with the secret where there is one to hand out.

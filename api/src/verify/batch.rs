@@ -1,12 +1,15 @@
+use super::render::{Rendered, USUAL, respond};
 use crate::app::App;
 use crate::auth::Session;
 use crate::edge::Problem;
 use crate::edge::extract::Json;
 use crate::error::invalid;
 use crate::page;
-use crate::respond::Answer;
 use crate::wire;
 use axum::extract::State;
+use axum::response::Response;
+use domain::verify::Verdict;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// Verify many tokens
 ///
@@ -21,7 +24,7 @@ pub(crate) async fn batch(
     State(app): State<App>,
     session: Session,
     Json(body): Json<wire::VerifyBatch>,
-) -> Result<Answer<wire::VerifyBatchAnswer>, Problem> {
+) -> Result<Response, Problem> {
     let count = body.items.len();
     if !(1..=page::MOST).contains(&count) {
         return Err(invalid("items", &count.to_string(), "a list of 1 to 1000 questions"));
@@ -29,9 +32,36 @@ pub(crate) async fn batch(
     let inquiries =
         body.items.into_iter().map(|item| super::read(&app, item)).collect::<Result<Vec<_>, _>>()?;
     let (verdicts, position) = super::answer(&app, session.call("verify.batch"), inquiries).await?;
-    let items = app
-        .node()
+    let mut body = Vec::with_capacity(32 + count * USUAL);
+    app.node()
         .live()
-        .read(|state| verdicts.iter().map(|(verdict, line)| super::view(state, verdict, *line)).collect());
-    Ok(Answer::ok(wire::VerifyBatchAnswer { items }, position))
+        .read(|state| serde_json::to_writer(&mut body, &Items { state, verdicts: &verdicts }))
+        .expect("verdicts are plain data");
+    Ok(respond(body, position))
+}
+
+struct Items<'a> {
+    state: &'a domain::state::State,
+    verdicts: &'a [(Verdict, Option<u64>)],
+}
+
+impl Serialize for Items<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let items = self.verdicts.iter().map(|(verdict, position)| Rendered {
+            state: self.state,
+            verdict,
+            position: *position,
+        });
+        let mut fields = serializer.serialize_struct("VerifyBatchAnswer", 1)?;
+        fields.serialize_field("items", &Sequence(items))?;
+        fields.end()
+    }
+}
+
+struct Sequence<I>(I);
+
+impl<I: Iterator<Item: Serialize> + Clone> Serialize for Sequence<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.clone())
+    }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod authorize;
 pub(crate) mod batch;
+mod render;
 // The endpoint is called what the noun is called.
 #[expect(clippy::module_inception, reason = "one file an endpoint, named after it")]
 pub(crate) mod verify;
@@ -10,16 +11,12 @@ use crate::app::App;
 use crate::edge::Problem;
 use crate::edge::codes;
 use crate::error::{invalid, problem};
-use crate::tokens::{view_grants, view_scope};
 use crate::wire;
-use domain::authority::permissions_at;
 use domain::permission::Permission;
 use domain::secret::{self, SecretHash, Shape};
-use domain::state::State;
 use domain::text;
-use domain::verify::{Code, Verdict};
+use domain::verify::Verdict;
 use projections::{Call, Client, Inquiry, Outcome};
-use serde_json::value::RawValue;
 
 /// The most bytes of a resource.
 const RESOURCE: usize = 256;
@@ -83,28 +80,4 @@ async fn answer(
         Outcome::Verified(verdicts) => Ok((verdicts, answered.position)),
         Outcome::Done { .. } | Outcome::Readable => Err(Problem::new(codes::INTERNAL)),
     }
-}
-
-fn view(state: &State, verdict: &Verdict, position: Option<u64>) -> wire::Verdict {
-    let token = verdict.token.as_ref().map(|(token, _)| wire::VerifiedToken {
-        id: token.id.0,
-        name: token.name.to_string(),
-        prefix: token.prefix.to_string(),
-        scope: view_scope(state, token.scope),
-        grants: view_grants(state, &token.grants),
-        permissions: permissions_at(state, token, verdict.place)
-            .patterns()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-        expires_at: state.expiry(token).map(|end| end.to_string()),
-        created_by: token.created_by.to_string(),
-        metadata: token.metadata.as_ref().map_or_else(empty, |metadata| metadata.json().to_owned()),
-    });
-    let code = verdict.code;
-    wire::Verdict { valid: code == Code::Valid, code: code.as_str().to_owned(), token, position }
-}
-
-fn empty() -> Box<RawValue> {
-    RawValue::from_string("{}".to_owned()).expect("an empty object is JSON")
 }

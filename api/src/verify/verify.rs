@@ -1,10 +1,16 @@
+use super::render::{Rendered, USUAL, respond};
 use crate::app::App;
 use crate::auth::Session;
-use crate::edge::Problem;
-use crate::edge::extract::Json;
-use crate::respond::Answer;
+use crate::edge::extract::{self, Json};
+use crate::edge::{Problem, RequestContext};
 use crate::wire;
 use axum::extract::State;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+
+/// Where it answers.
+pub(crate) const PATH: &str = "/v1/verify";
 
 /// Verify a token
 ///
@@ -17,11 +23,30 @@ use axum::extract::State;
 pub(crate) async fn verify(
     State(app): State<App>,
     session: Session,
-    Json(body): Json<wire::Verify>,
-) -> Result<Answer<wire::Verdict>, Problem> {
-    let inquiry = super::read(&app, body)?;
-    let (verdicts, position) = super::answer(&app, session.call("verify"), vec![inquiry]).await?;
+    Json(question): Json<wire::Verify>,
+) -> Result<Response, Problem> {
+    answer(&app, &session, question).await
+}
+
+/// The same for a request as it comes from its connection.
+pub(crate) async fn direct(app: &App, request: Request<Incoming>) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let context = RequestContext::of(&parts.extensions)?;
+    let session = Session::read(app, &parts.headers, &context)?;
+    let body = extract::json_body(&parts, &context, body).await?;
+    answer(app, &session, extract::from_json(&body)?).await
+}
+
+async fn answer(app: &App, session: &Session, question: wire::Verify) -> Result<Response, Problem> {
+    let inquiry = super::read(app, question)?;
+    let (verdicts, position) = super::answer(app, session.call("verify"), vec![inquiry]).await?;
     let (verdict, line) = verdicts.into_iter().next().expect("each question has an answer");
-    let view = app.node().live().read(|state| super::view(state, &verdict, line));
-    Ok(Answer::ok(view, position))
+    let mut body = Vec::with_capacity(USUAL);
+    app.node()
+        .live()
+        .read(|state| {
+            serde_json::to_writer(&mut body, &Rendered { state, verdict: &verdict, position: line })
+        })
+        .expect("a verdict is plain data");
+    Ok(respond(body, position))
 }

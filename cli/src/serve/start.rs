@@ -256,9 +256,9 @@ async fn serve(
         let proxies = TrustedProxies::new(settings.trusted_proxies.iter().copied());
         app.stack(ids, proxies, settings.request_timeout, metrics)
     };
-    let router = stack(Some(Arc::clone(&metrics))).wrap(router);
+    let front = app.front(&stack(Some(Arc::clone(&metrics))), router);
     let options = edge::serve::Options { tls, metrics: Some(metrics), ..Default::default() };
-    let mut servers = vec![tokio::spawn(edge::serve(listener, router, options, shutdown.clone()))];
+    let mut servers = vec![tokio::spawn(edge::serve(listener, front, options, shutdown.clone()))];
     if let Some(address) = settings.metrics_listen {
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
         let router = stack(None).wrap(api::app::metrics_router(app.clone()));

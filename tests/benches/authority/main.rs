@@ -1,7 +1,12 @@
 //! Chancery's benchmark: every figure is a ratio to a ceiling or a peer in the same run.
 //!
 //! `cargo bench --package chancery-tests --bench authority -- [PART…]`; without a part, all of them.
-#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints figures, or stops")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "it prints figures, or stops"
+)]
 #![expect(clippy::cast_precision_loss, reason = "figures are quoted to three digits")]
 #![expect(clippy::disallowed_methods, clippy::unchecked_time_subtraction, reason = "it measures real time")]
 

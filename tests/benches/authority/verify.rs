@@ -235,7 +235,7 @@ pub(crate) async fn batch() {
 /// Committed answers before, while and after another session holds a snapshot open, so that no row version that the
 /// log's head leaves behind can be cleared away.
 pub(crate) async fn snapshot() {
-    const HELD: Duration = Duration::from_secs(60);
+    const HELD: Duration = Duration::from_mins(1);
     const ROUNDS: usize = 3;
     let stand = Stand::new().await;
     let authority = stand.authority("committed", Answers::Committed, TOKENS).await;
