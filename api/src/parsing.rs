@@ -210,7 +210,7 @@ mod tests {
         let asked = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
         let is_long = std::env::var_os("CHANCERY_TESTS").is_some_and(|form| form == "long");
         let cases =
-            asked("PROPTEST_CASES").map_or(if is_long { 3_000_000 } else { 3_000 }, |cases| cases as u32);
+            asked("PROPTEST_CASES").map_or(if is_long { 1_000_000 } else { 3_000 }, |cases| cases as u32);
         let seed = asked("CHANCERY_SEED").unwrap_or_else(|| RandomState::new().hash_one("requests"));
         let config =
             Config { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };

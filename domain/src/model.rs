@@ -647,7 +647,7 @@ mod histories {
     #[test]
     fn histories_keep_every_promise() {
         let compared = AtomicU64::new(0);
-        property("model", 64, 6_000, proptest::collection::vec(step(), 1..40), |steps| {
+        property("model", 64, 2_000, proptest::collection::vec(step(), 1..40), |steps| {
             let mut history = History::new();
             for (index, step) in steps.iter().enumerate() {
                 history.take(index, step);
