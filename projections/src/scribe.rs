@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How many questions and commands one commit takes at most.
 const BATCH: usize = 4_096;
+/// Of ten that were answered last or were waiting then, how many the next commit waits for.
+const GATHERED_OF_TEN: usize = 6;
 /// How often requests that are too old to be repeated are forgotten.
 const FORGET: Duration = Duration::from_mins(10);
 /// How long the scribe pauses between two attempts to find out what became of a commit.
@@ -86,6 +88,10 @@ pub(crate) struct Desk {
     feed: Arc<Feed>,
     queue: mpsc::Receiver<Item>,
     waiting: Arc<AtomicUsize>,
+    /// How many were answered last or were waiting then.
+    usual: usize,
+    /// How long the last commit took.
+    took: Duration,
     /// The last commit failed because the database was away: said once, not for every batch.
     is_away: bool,
     /// When the memory of repeated requests was last cleared of old ones.
@@ -129,6 +135,8 @@ impl Desk {
                 feed,
                 queue,
                 waiting,
+                usual: 0,
+                took: Duration::ZERO,
                 is_away: false,
                 forgot: Timestamp::MIN,
             },
@@ -156,12 +164,28 @@ impl Desk {
                     continue;
                 }
             }
+            self.gather(&mut items).await;
             self.forget();
             if let Err(fatal) = self.serve(&mut items, &stop).await {
                 return self.give_up(fatal);
             }
         }
         Ok(())
+    }
+
+    /// Waits a moment for those who were answered last and ask again, if there are several: a commit costs about the
+    /// same whatever is in it, so fewer and fuller ones leave more of the machine for everything else. It never waits
+    /// for a timer, and no longer than a quarter of what the last commit took.
+    async fn gather(&mut self, items: &mut Vec<Item>) {
+        let wanted = (self.usual * GATHERED_OF_TEN / 10).min(BATCH);
+        let clock = self.live.clock().clone();
+        let began = clock.monotonic();
+        while items.len() < wanted && clock.monotonic().saturating_sub(began) < self.took / 4 {
+            tokio::task::yield_now().await;
+            while let Ok(item) = self.queue.try_recv() {
+                items.push(item);
+            }
+        }
     }
 
     /// Looks at the log because it may have grown.
@@ -204,8 +228,11 @@ impl Desk {
 
     async fn commit(&mut self, items: Vec<Item>, stop: &CancellationToken) -> Result<(), Fatal> {
         let weight: usize = items.iter().map(|item| item.weight).sum();
+        let (size, began) = (items.len(), self.live.clock().monotonic());
         let written = self.write(&items).await;
+        self.took = self.live.clock().monotonic().saturating_sub(began);
         self.waiting.fetch_sub(weight, Relaxed);
+        self.usual = size + self.queue.len();
         match written {
             Ok(Written::Done(decided, held, place)) => {
                 if std::mem::take(&mut self.is_away) {
