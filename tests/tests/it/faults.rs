@@ -138,8 +138,8 @@ async fn at_every_point_a_node_recovers_by_itself_or_stops_and_nothing_is_lost_o
     let choices = seed.choices();
     let mut stand = Stand::new().await;
     let load = Load::start(&stand.node.anon(), CLIENTS, &choices).await;
-    let (rounds, mut met, mut stopped) = (scale::pick(1, 30), 0, 0);
-    for round in 0..rounds {
+    let (mut round, mut met, mut stopped) = (0, 0, 0);
+    while seed.goes_on(round, scale::pick(1, 30)) {
         for point in shuffled(&POINTS, &choices) {
             for fault in shuffled(&[Fault::Error, Fault::Pause, Fault::Panic], &choices) {
                 if (point, fault) == (Point::Waking, Fault::Panic) {
@@ -152,6 +152,7 @@ async fn at_every_point_a_node_recovers_by_itself_or_stops_and_nothing_is_lost_o
                 stopped += u64::from(stops(point, fault));
             }
         }
+        round += 1;
     }
     let summary = load.finish(async || stand.database.entries().await).await;
     stand.node.catches_up_with(&stand.other).await;
