@@ -6,10 +6,11 @@ use chancery_tests::{
     Actor, Choices, Database, Entry, Minted, NodeOptions, Seed, TestNode, eventually, eventually_async,
     scale, within,
 };
-use eventlog::{Fault, Faults, Point};
+use eventlog::{Fault, Faults, Point, Settings};
 use projections::Fatal;
 use serde_json::json;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 const CLIENTS: usize = 4;
@@ -40,7 +41,10 @@ struct Stand {
 
 async fn start(database: &Database) -> (Faults, TestNode) {
     let faults = Faults::default();
-    let node = NodeOptions::on(database).impatient().faults(&faults).start().await;
+    let options = NodeOptions::on(database).impatient().faults(&faults);
+    // A start is not what is tried here, and a busy server may take its time.
+    let settings = Settings { connect_timeout: Duration::from_secs(20), ..options.settings };
+    let node = NodeOptions { settings, ..options }.start().await;
     (faults, node)
 }
 
