@@ -114,8 +114,11 @@ async fn meet(stand: &mut Stand, load: &Load, point: Point, fault: Fault, times:
         stand.node.anon().get("/readyz").await.refused(503, "unavailable");
         stand.node.admin().get("/v1/whoami").await.refused(503, "unavailable");
         // Whoever ran it starts it again.
-        (stand.faults, stand.node) = start(&stand.database).await;
-        load.moves_to(&stand.node.anon());
+        let (faults, node) = start(&stand.database).await;
+        load.moves_to(&node.anon());
+        stand.faults = faults;
+        // Its tasks and connections end with it, as a process's would.
+        std::mem::replace(&mut stand.node, node).stop().await;
     } else if fault == Fault::Pause {
         if !matches!(point, Point::Waking) {
             // Meanwhile the other node is held up for a moment at most.
