@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
+use sqlx::query::Query;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -234,6 +235,25 @@ impl Log {
         let mut connection = self.acquire().await?;
         let result = timeout(self.read_ceiling(), pages::commit_before(&mut connection, size)).await;
         finish(connection, result)
+    }
+
+    /// Runs a statement on a connection of the pool, and takes the first row of its answer. A server that falls silent
+    /// is given up as soon as one that does not answer a connection, and the connection with it: in the pool it would
+    /// be in everyone's way. That holds as well when the caller does not wait for the end.
+    pub async fn run(
+        &self,
+        doing: &'static str,
+        query: Query<'static, Postgres, PgArguments>,
+    ) -> Result<Option<PgRow>, Error> {
+        let log = self.clone();
+        let running = tokio::spawn(async move {
+            let mut connection = log.acquire().await?;
+            let running = query.fetch_optional(&mut *connection);
+            let result = timeout(log.settings.connect_timeout, running).await;
+            finish(connection, result.map(|row| row.map_err(|error| Error::from_sqlx(doing, &error))))
+        });
+        let ended = || Error::Unavailable { doing, reason: "its task was ended".into() };
+        running.await.unwrap_or_else(|_| Err(ended()))
     }
 
     /// A checked connection as the user of the URL, outside the pool: for migrations and repairs.

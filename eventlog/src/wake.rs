@@ -62,8 +62,9 @@ async fn send(log: Log, due: Arc<Notify>) {
         if log.faults().at(Point::Waking).await.is_err() {
             continue;
         }
-        if let Err(error) = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(log.pool()).await {
-            tracing::debug!(reason = describe(&error), "a notification was dropped");
+        let notify = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL);
+        if let Err(error) = log.run("notifying", notify).await {
+            tracing::debug!(%error, "a notification was dropped");
             sleep(POLL).await;
         }
         sleep(PAUSE).await;

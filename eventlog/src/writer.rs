@@ -71,6 +71,11 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Gives up the connection: the next call opens another, on the runtime that it is called on.
+    pub fn disconnect(&mut self) {
+        self.connection = None;
+    }
+
     /// Appends a draft if the condition holds, in one autocommit statement.
     ///
     /// [`Appended::ConditionFailed`] and every error but [`Error::OutcomeUnknown`] mean that nothing was

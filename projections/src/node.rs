@@ -16,7 +16,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::runtime;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -110,7 +111,7 @@ impl Node {
         let (failing, failed) = watch::channel(None);
         let failing = Arc::new(failing);
         let tasks = vec![
-            supervise("scribe", desk.run(stop.clone()), Arc::clone(&failing)),
+            supervise("scribe", on_its_own(desk, stop.clone())?, Arc::clone(&failing)),
             supervise("recorder", recorder_desk.run(stop.clone()), failing),
             tokio::spawn(sweep(log.clone(), stop.clone())),
             tokio::spawn(Arc::clone(&usage).follow(stop.clone())),
@@ -304,6 +305,22 @@ fn supervise(
             failing.send_replace(Some(Arc::new(fatal)));
         }
     })
+}
+
+/// Runs the scribe on a thread of its own; what is returned is its end.
+fn on_its_own(
+    desk: Desk,
+    stop: CancellationToken,
+) -> Result<impl Future<Output = Result<(), Fatal>> + Send + 'static, Fatal> {
+    let failed = |error: std::io::Error| Fatal::Start(format!("the scribe has no thread: {error}"));
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let (ended, end) = oneshot::channel();
+    let run = move || {
+        // Nobody waits for it where the node was dropped.
+        let _ = ended.send(runtime.block_on(desk.run(stop)));
+    };
+    std::thread::Builder::new().name("scribe".to_owned()).spawn(run).map_err(failed)?;
+    Ok(async move { end.await.unwrap_or(Err(Fatal::Panicked("scribe"))) })
 }
 
 async fn sweep(log: Log, stop: CancellationToken) {

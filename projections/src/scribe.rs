@@ -1,5 +1,8 @@
 //! The scribe: the one task of a node that decides and appends.
 //!
+//! It has a thread of its own. The threads that serve connections look for what the network brought only now and then
+//! when they are busy, and a commit whose answer nobody looks for holds up everyone.
+//!
 //! While one commit is in flight, what arrives waits in the queue and becomes the next: no timers, no added latency
 //! when idle. The commit is conditional on no lifecycle event having come in since the state it was decided on; when
 //! one has, the scribe folds it, decides everything again and retries. After two lost races it takes the head's lock
@@ -21,6 +24,7 @@ use eventlog::{Appended, Condition, Error, Place, Point, Random, Waker, Wakes, W
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +32,10 @@ use tokio_util::sync::CancellationToken;
 const BATCH: usize = 4_096;
 /// Of ten that were answered last or were waiting then, how many the next commit waits for.
 const GATHERED_OF_TEN: usize = 6;
+/// So few are not waited for.
+const FEW: usize = 8;
+/// How often the queue is looked at while the next commit gathers.
+const GATHERING: Duration = Duration::from_micros(20);
 /// How often requests that are too old to be repeated are forgotten.
 const FORGET: Duration = Duration::from_mins(10);
 /// How long the scribe pauses between two attempts to find out what became of a commit.
@@ -92,6 +100,8 @@ pub(crate) struct Desk {
     usual: usize,
     /// How long the last commit took.
     took: Duration,
+    /// Where the callers run.
+    callers: Handle,
     /// The last commit failed because the database was away: said once, not for every batch.
     is_away: bool,
     /// When the memory of repeated requests was last cleared of old ones.
@@ -137,6 +147,7 @@ impl Desk {
                 waiting,
                 usual: 0,
                 took: Duration::ZERO,
+                callers: Handle::current(),
                 is_away: false,
                 forgot: Timestamp::MIN,
             },
@@ -146,6 +157,7 @@ impl Desk {
 
     /// Works until it is told to stop and the queue is empty, or until the log is not what it has to be.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Fatal> {
+        self.writer.disconnect();
         let mut items = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
@@ -164,7 +176,7 @@ impl Desk {
                     continue;
                 }
             }
-            self.gather(&mut items).await;
+            self.gather(&mut items);
             self.forget();
             if let Err(fatal) = self.serve(&mut items, &stop).await {
                 return self.give_up(fatal);
@@ -174,14 +186,15 @@ impl Desk {
     }
 
     /// Waits a moment for those who were answered last and ask again, if there are several: a commit costs about the
-    /// same whatever is in it, so fewer and fuller ones leave more of the machine for everything else. It never waits
-    /// for a timer, and no longer than a quarter of what the last commit took.
-    async fn gather(&mut self, items: &mut Vec<Item>) {
-        let wanted = (self.usual * GATHERED_OF_TEN / 10).min(BATCH);
+    /// same whatever is in it, so fewer and fuller ones leave more of the machine for everything else. No longer than a
+    /// quarter of what the last commit took, and not at all for the few.
+    fn gather(&mut self, items: &mut Vec<Item>) {
+        let wanted = if self.usual < FEW { 0 } else { (self.usual * GATHERED_OF_TEN / 10).min(BATCH) };
         let clock = self.live.clock().clone();
         let began = clock.monotonic();
         while items.len() < wanted && clock.monotonic().saturating_sub(began) < self.took / 4 {
-            tokio::task::yield_now().await;
+            // The thread is the scribe's own.
+            std::thread::sleep(GATHERING);
             while let Ok(item) = self.queue.try_recv() {
                 items.push(item);
             }
@@ -240,10 +253,13 @@ impl Desk {
                 }
                 self.writer.faults().at(Point::Replying).await?;
                 let position = self.live.position();
-                for (item, held) in items.into_iter().zip(held) {
-                    // Nobody waits any more when the client has gone; the record stands all the same.
-                    let _ = item.reply.send(decided.release(held, place.first, position));
-                }
+                // From where those who wait run: woken from here, each would be handed over for itself.
+                self.callers.spawn(async move {
+                    for (item, held) in items.into_iter().zip(held) {
+                        // Nobody waits any more when the client has gone; the record stands all the same.
+                        let _ = item.reply.send(decided.release(held, place.first, position));
+                    }
+                });
                 Ok(())
             }
             Ok(Written::Away(error)) => {

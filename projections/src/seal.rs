@@ -6,7 +6,8 @@
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
 use domain::secret::{Secret, SecretHash};
-use eventlog::{Log, Random, Sealed};
+use eventlog::{Error, Log, Random, Sealed};
+use sqlx::Row;
 use std::fmt;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -63,16 +64,16 @@ pub async fn unseal(
     idempotency: &str,
     current: SecretHash,
     now: i64,
-) -> Result<Option<String>, sqlx::Error> {
-    let row: Option<(Vec<u8>,)> = sqlx::query_as(
+) -> Result<Option<String>, Error> {
+    let reading = sqlx::query(
         "SELECT box FROM chancery.sealed
          WHERE key = $1 AND until > 'epoch'::timestamptz + $2 * interval '1 microsecond'",
     )
-    .bind(idempotency.as_bytes())
-    .bind(now)
-    .fetch_optional(log.pool())
-    .await?;
-    Ok(row.and_then(|(sealed,)| {
+    .bind(idempotency.as_bytes().to_vec())
+    .bind(now);
+    let row = log.run("reading a sealed secret", reading).await?;
+    Ok(row.and_then(|row| {
+        let sealed: Vec<u8> = row.try_get(0).ok()?;
         let (nonce, sealed) = sealed.split_at_checked(NONCE)?;
         let text = key.cipher().decrypt(Nonce::from_slice(nonce), sealed).ok()?;
         String::from_utf8(text).ok().filter(|text| SecretHash::of(text) == current)
@@ -80,9 +81,7 @@ pub async fn unseal(
 }
 
 /// Deletes what has been kept long enough.
-pub(crate) async fn sweep(log: &Log) -> Result<u64, sqlx::Error> {
-    sqlx::query("DELETE FROM chancery.sealed WHERE until <= clock_timestamp()")
-        .execute(log.pool())
-        .await
-        .map(|done| done.rows_affected())
+pub(crate) async fn sweep(log: &Log) -> Result<(), Error> {
+    let deleting = sqlx::query("DELETE FROM chancery.sealed WHERE until <= clock_timestamp()");
+    log.run("deleting sealed secrets", deleting).await.map(|_| ())
 }

@@ -175,9 +175,9 @@ impl Binary {
 
     /// How to connect to its private Postgres as the superuser.
     pub fn postgres(&self) -> PgConnectOptions {
-        let stdout = self.stdout();
-        let (_, rest) = stdout.rsplit_once("psql -h ").expect("it says how to look at the log");
-        let socket = rest.split_whitespace().next().expect("a folder");
+        // The server says it in its fifth line; the node prints it, but only after its address is known.
+        let pid = std::fs::read_to_string(self.folder().join("postgres/postmaster.pid")).unwrap();
+        let socket = pid.lines().nth(4).expect("a folder");
         PgConnectOptions::new_without_pgpass()
             .socket(socket)
             .port(5432)

@@ -50,6 +50,14 @@ impl Seed {
         self.began.monotonic().as_secs()
     }
 
+    /// Whether to begin another of the rounds that are wanted: until there are enough of them, or the time is over that
+    /// `CHANCERY_SECONDS` allows each suite. What was begun is finished.
+    pub fn goes_on(&self, done: u64, wanted: u64) -> bool {
+        let limit = std::env::var("CHANCERY_SECONDS").ok();
+        let limit = limit.map(|seconds| seconds.parse().expect("CHANCERY_SECONDS is a number"));
+        done < wanted && (done == 0 || limit.is_none_or(|limit: u64| self.seconds() < limit))
+    }
+
     /// Choices that do not depend on how other tasks draw theirs.
     pub fn choices(&self) -> Choices {
         Choices(Random::seeded(u64::from_le_bytes(self.random.bytes())))

@@ -153,9 +153,9 @@ async fn resumed(database: &Database) -> usize {
 async fn whatever_tail_is_lost_no_node_that_saw_it_starts_until_it_is_accepted() {
     let seed = Seed::new();
     let choices = seed.choices();
-    let rounds = scale::pick(3, 60);
-    let mut refusals = 0;
-    for round in 0..rounds {
+    let (mut rounds, mut refusals) = (0, 0);
+    while seed.goes_on(rounds, scale::pick(3, 60)) {
+        rounds += 1;
         let (database, folders) = (Database::new().await, [(); 2].map(|()| tempfile::tempdir().unwrap()));
         let on = |n: usize| NodeOptions::on(&database).folder(folders[n].path());
         let nodes = [on(0).start().await, on(1).start().await];
@@ -167,7 +167,7 @@ async fn whatever_tail_is_lost_no_node_that_saw_it_starts_until_it_is_accepted()
             node.stop().await;
         }
         cut(&database, *choices.of(&firsts(&database, 0).await)).await;
-        if round % 2 == 0 {
+        if rounds % 2 == 0 {
             // Somebody who never saw the lost lines goes on, past where they were.
             let stranger = NodeOptions::on(&database).start().await;
             for n in 0..30 {
@@ -205,8 +205,9 @@ async fn whatever_tail_is_lost_no_node_that_saw_it_starts_until_it_is_accepted()
 async fn whatever_tail_with_a_change_in_it_is_lost_both_running_nodes_stop() {
     let seed = Seed::new();
     let choices = seed.choices();
-    let rounds = scale::pick(3, 40);
-    for _ in 0..rounds {
+    let mut rounds = 0;
+    while seed.goes_on(rounds, scale::pick(3, 40)) {
+        rounds += 1;
         let database = Database::new().await;
         let nodes = [NodeOptions::on(&database).start().await, NodeOptions::on(&database).start().await];
         work([&nodes[0], &nodes[1]], &choices).await;

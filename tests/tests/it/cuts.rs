@@ -12,7 +12,7 @@ const CLIENTS: usize = 8;
 async fn a_connection_that_ends_anywhere_loses_nothing_and_does_nothing_twice() {
     let seed = Seed::new();
     let choices = seed.choices();
-    let (database, cuts) = (Database::new().await, scale::pick(40, 1_500));
+    let (database, wanted) = (Database::new().await, scale::pick(40, 1_500));
     let proxy = Proxy::start(&database).await;
     let options = NodeOptions { database: proxy.options(), ..NodeOptions::on(&database) }.impatient();
     // A connection that fell silent is given up a second after this.
@@ -24,16 +24,17 @@ async fn a_connection_that_ends_anywhere_loses_nothing_and_does_nothing_twice() 
     };
     let node = NodeOptions { settings, ..options }.start().await;
     let load = Load::start(&node.anon(), CLIENTS, &choices).await;
-    let mut stalls = 0;
-    for cut in 1..=cuts {
+    let (mut cuts, mut stalls) = (0, 0);
+    while seed.goes_on(cuts, wanted) {
+        cuts += 1;
         load.answers(2 + choices.below(12)).await;
         let way = *choices.of(&[Way::Request, Way::Reply]);
         // An append is some hundred bytes to some thousands, its answer about a hundred.
         let most = if way == Way::Request { 6_000 } else { 400 };
-        let is_stall = cut % 10 == 0;
+        let is_stall = cuts % 10 == 0;
         stalls += u64::from(is_stall);
         proxy.cut(Cut { way, after: usize::try_from(choices.below(most)).unwrap(), stalls: is_stall });
-        eventually("the cut", || proxy.cuts().0 >= cut).await;
+        eventually("the cut", || proxy.cuts().0 >= cuts).await;
     }
     load.answers(20).await;
     let summary = load.finish(async || database.entries().await).await;

@@ -6,10 +6,11 @@ use chancery_tests::{
     Actor, Choices, Database, Entry, Minted, NodeOptions, Seed, TestNode, eventually, eventually_async,
     scale, within,
 };
-use eventlog::{Fault, Faults, Point};
+use eventlog::{Fault, Faults, Point, Settings};
 use projections::Fatal;
 use serde_json::json;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 const CLIENTS: usize = 4;
@@ -40,7 +41,10 @@ struct Stand {
 
 async fn start(database: &Database) -> (Faults, TestNode) {
     let faults = Faults::default();
-    let node = NodeOptions::on(database).impatient().faults(&faults).start().await;
+    let options = NodeOptions::on(database).impatient().faults(&faults);
+    // A start is not what is tried here, and a busy server may take its time.
+    let settings = Settings { connect_timeout: Duration::from_secs(20), ..options.settings };
+    let node = NodeOptions { settings, ..options }.start().await;
     (faults, node)
 }
 
@@ -110,8 +114,11 @@ async fn meet(stand: &mut Stand, load: &Load, point: Point, fault: Fault, times:
         stand.node.anon().get("/readyz").await.refused(503, "unavailable");
         stand.node.admin().get("/v1/whoami").await.refused(503, "unavailable");
         // Whoever ran it starts it again.
-        (stand.faults, stand.node) = start(&stand.database).await;
-        load.moves_to(&stand.node.anon());
+        let (faults, node) = start(&stand.database).await;
+        load.moves_to(&node.anon());
+        stand.faults = faults;
+        // Its tasks and connections end with it, as a process's would.
+        std::mem::replace(&mut stand.node, node).stop().await;
     } else if fault == Fault::Pause {
         if !matches!(point, Point::Waking) {
             // Meanwhile the other node is held up for a moment at most.
@@ -138,8 +145,8 @@ async fn at_every_point_a_node_recovers_by_itself_or_stops_and_nothing_is_lost_o
     let choices = seed.choices();
     let mut stand = Stand::new().await;
     let load = Load::start(&stand.node.anon(), CLIENTS, &choices).await;
-    let (rounds, mut met, mut stopped) = (scale::pick(1, 30), 0, 0);
-    for round in 0..rounds {
+    let (mut round, mut met, mut stopped) = (0, 0, 0);
+    while seed.goes_on(round, scale::pick(1, 30)) {
         for point in shuffled(&POINTS, &choices) {
             for fault in shuffled(&[Fault::Error, Fault::Pause, Fault::Panic], &choices) {
                 if (point, fault) == (Point::Waking, Fault::Panic) {
@@ -152,6 +159,7 @@ async fn at_every_point_a_node_recovers_by_itself_or_stops_and_nothing_is_lost_o
                 stopped += u64::from(stops(point, fault));
             }
         }
+        round += 1;
     }
     let summary = load.finish(async || stand.database.entries().await).await;
     stand.node.catches_up_with(&stand.other).await;

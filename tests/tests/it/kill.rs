@@ -110,11 +110,16 @@ async fn strike(strike: Strike, binary: &mut Binary, load: &Load, choices: &Choi
 }
 
 /// A session of strikes at one authority with a Postgres of its own.
-async fn session(strikes: &[Strike], choices: &Choices) -> Summary {
+async fn session(seed: &Seed, strikes: &[Strike], choices: &Choices) -> (u64, Summary) {
     let mut binary = Binary::alone();
     binary.start().await;
     let load = Load::start(&binary.anon(), CLIENTS, choices).await;
+    let mut done = 0;
     for one in strikes {
+        if done > 0 && !seed.goes_on(done, u64::MAX) {
+            break;
+        }
+        done += 1;
         moment(&load, choices).await;
         strike(*one, &mut binary, &load, choices).await;
         recovers(&binary, &load).await;
@@ -123,7 +128,7 @@ async fn session(strikes: &[Strike], choices: &Choices) -> Summary {
     let summary = load.finish(async || entries(&log).await).await;
     assert!(binary.terminate().await.status.success());
     assert!(binary.postmaster().is_none(), "the private Postgres is stopped with its node");
-    summary
+    (done, summary)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,17 +138,17 @@ async fn whatever_of_an_authority_is_killed_loses_nothing_and_does_nothing_twice
     let wanted = scale::pick(STRIKES_AT_ALL.len() as u64, 200);
     let (mut done, mut total) = (0, Summary::default());
     let mut kinds: BTreeMap<Strike, u64> = BTreeMap::new();
-    while done < wanted {
+    while seed.goes_on(done, wanted) {
         let mut strikes: Vec<Strike> = STRIKES_AT_ALL.to_vec();
         while (strikes.len() as u64) < STRIKES.min(wanted - done) {
             strikes.push(*choices.of(&STRIKES_AT_ALL));
         }
         strikes.sort_by_cached_key(|_| choices.below(u64::MAX));
-        done += strikes.len() as u64;
-        for strike in &strikes {
+        let (struck, summary) = session(&seed, &strikes, &choices).await;
+        for strike in &strikes[..usize::try_from(struck).unwrap()] {
             *kinds.entry(*strike).or_default() += 1;
         }
-        total = session(&strikes, &choices).await.and(&total);
+        (done, total) = (done + struck, summary.and(&total));
     }
     let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind:?}")).collect();
     let seconds = seed.seconds();
@@ -160,10 +165,11 @@ async fn of_two_nodes_one_is_killed_again_and_again() {
         node.start().await;
     }
     let load = Load::start(&nodes[0].anon(), CLIENTS, &choices).await;
-    let kills = scale::pick(6, 150);
-    for n in 0..kills {
+    let (mut kills, wanted) = (0, scale::pick(6, 150));
+    while seed.goes_on(kills, wanted) {
         moment(&load, &choices).await;
-        let (killed, left) = (n % 2, (n + 1) % 2);
+        let (killed, left) = if kills % 2 == 0 { (0, 1) } else { (1, 0) };
+        kills += 1;
         nodes[killed].kill().await;
         // What was asked of the dead node is asked of the other, which has to know all that was acknowledged.
         load.moves_to(&nodes[left].anon());

@@ -3,7 +3,7 @@
 //! Each lane changes one token after another on one node. While it does, its askers verify the lane's token on the
 //! other node without a pause, and know of each question what had been acknowledged before it was sent.
 
-use chancery_tests::{Actor, Answer, Binary, Database, Minted, NodeOptions, scale, within};
+use chancery_tests::{Actor, Answer, Binary, Database, Minted, NodeOptions, Seed, scale, within};
 use eventlog::{Fault, Faults, Point};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -210,8 +210,9 @@ async fn replays(database: &Database) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_acknowledged_on_one_node_holds_on_the_other() {
-    let (rounds, tokens) = scale::pick((1, 2_000), (12, 5_000));
-    for round in 1..=rounds {
+    let (seed, (rounds, tokens), mut round) = (Seed::new(), scale::pick((1, 2_000), (12, 5_000)), 0);
+    while seed.goes_on(round, rounds) {
+        round += 1;
         let database = Database::new().await;
         let changing = NodeOptions::on(&database).start().await;
         let asked = NodeOptions::on(&database).start().await;
@@ -227,7 +228,7 @@ async fn what_is_acknowledged_on_one_node_holds_on_the_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_process_acknowledges_holds_in_another() {
-    let tokens = scale::pick(400, 20_000);
+    let tokens = scale::pick(400, 8_000);
     let database = Database::new().await;
     let (mut changing, mut asked) = (Binary::over(&database.url()), Binary::over(&database.url()));
     changing.start().await;
@@ -250,7 +251,7 @@ fn deaf() -> Faults {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_hears_of_nothing_answers_right_all_the_same() {
-    let tokens = scale::pick(600, 10_000);
+    let tokens = scale::pick(600, 5_000);
     let database = Database::new().await;
     let changing = NodeOptions::on(&database).start().await;
     let (owner, asker) = acme(&changing.admin()).await;
