@@ -82,7 +82,7 @@ impl Draft {
     /// Refuses what the database would refuse or, worse, keep: counts that are not the lines' own.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let invalid = |what: String| Err(Error::Invalid { what: format!("draft {}: {what}", self.id) });
-        let lines = self.lines.bytes().filter(|byte| *byte == b'\n').count() as u64 + 1;
+        let lines = memchr::memchr_iter(b'\n', self.lines.as_bytes()).count() as u64 + 1;
         if self.lines.is_empty() || u64::from(self.count) != lines {
             return invalid(format!("{} lines are announced, {lines} are there", self.count));
         }
@@ -95,7 +95,7 @@ impl Draft {
         if self.id.is_nil() {
             return invalid("the nil id stands for the start of the log".into());
         }
-        if self.lines.contains('\0') {
+        if memchr::memchr(0, self.lines.as_bytes()).is_some() {
             return invalid("U+0000 cannot be stored; escape it or refuse it earlier".into());
         }
         Ok(())

@@ -220,7 +220,7 @@ impl Page {
 }
 
 fn check_lines(commit: &Commit) -> Result<(), Error> {
-    let lines = commit.lines.bytes().filter(|byte| *byte == b'\n').count() as u64 + 1;
+    let lines = memchr::memchr_iter(b'\n', commit.lines.as_bytes()).count() as u64 + 1;
     if lines == u64::from(commit.count) {
         return Ok(());
     }

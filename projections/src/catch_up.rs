@@ -8,10 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use thiserror::Error;
+use tokio::task::{JoinHandle, spawn_blocking};
 use uuid::Uuid;
 
 /// How many commits a page of the fold holds.
 const PAGE: u32 = 2_000;
+/// So few lines are read where they are wanted.
+const FEW_LINES: u64 = 256;
 
 /// What stops a node: it never guesses.
 #[derive(Debug, Error)]
@@ -104,6 +107,43 @@ impl Source<'_, '_> {
     }
 }
 
+/// A commit whose lifecycle lines were read.
+struct ReadCommit {
+    id: Uuid,
+    end: u64,
+    lines: Vec<Line>,
+}
+
+/// A page whose lines are being read: a long one on a thread of its own.
+enum Reading {
+    Done(Result<Vec<ReadCommit>, Fatal>),
+    Running(JoinHandle<Result<Vec<ReadCommit>, Fatal>>),
+}
+
+impl Reading {
+    fn begin(page: Vec<Commit>) -> Self {
+        let is_long = page.iter().map(|commit| u64::from(commit.lifecycle)).sum::<u64>() > FEW_LINES;
+        let read = move || page.iter().map(read_commit).collect();
+        if is_long { Self::Running(spawn_blocking(read)) } else { Self::Done(read()) }
+    }
+
+    async fn end(self) -> Result<Vec<ReadCommit>, Fatal> {
+        match self {
+            Self::Done(commits) => commits,
+            Self::Running(reading) => reading.await.unwrap_or(Err(Fatal::Panicked("fold"))),
+        }
+    }
+}
+
+fn read_commit(commit: &Commit) -> Result<ReadCommit, Fatal> {
+    let lines = commit
+        .numbered()
+        .map(|(position, text)| Line::read(text).map_err(|error| Fatal::Line { position, error }))
+        .filter(|line| line.as_ref().map_or(true, |line| line.event.is_lifecycle()))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(ReadCommit { id: commit.id, end: commit.end(), lines })
+}
+
 impl Cursor {
     pub(crate) fn new(marks: Arc<Marks>) -> Self {
         Self { last_lifecycle: Uuid::nil(), size: 0, marks }
@@ -150,17 +190,26 @@ impl Cursor {
         if head.size < self.size || head.version < version {
             return Err(went_backwards(version, self.size));
         }
-        while version < head.version {
-            let commits = source.page(version, self.last_lifecycle).await?;
-            for commit in &commits {
-                self.fold(live, commit)?;
+        // While a page is read, which is most of the work, the next one is on its way.
+        let (mut fetched, mut last) = (version, self.last_lifecycle);
+        let mut reading: Option<Reading> = None;
+        loop {
+            let page = if fetched < head.version { source.page(fetched, last).await? } else { Vec::new() };
+            if let Some(commit) = page.last() {
+                (fetched, last) = (commit.version_after(), commit.id);
             }
-            let folded = live.read(State::version);
-            if folded == version {
-                break;
+            let next = (!page.is_empty()).then(|| Reading::begin(page));
+            let Some(read) = std::mem::replace(&mut reading, next) else {
+                if reading.is_none() {
+                    break;
+                }
+                continue;
+            };
+            for commit in read.end().await? {
+                self.fold(live, &commit)?;
             }
-            version = folded;
         }
+        version = live.read(State::version);
         if version < head.version || (version == head.version && self.last_lifecycle != head.last_lifecycle) {
             return Err(went_backwards(version, self.size));
         }
@@ -168,15 +217,10 @@ impl Cursor {
     }
 
     /// Folds the lifecycle lines of a commit that others appended, whole or not at all.
-    fn fold(&mut self, live: &Live, commit: &Commit) -> Result<(), Fatal> {
-        let lines = commit
-            .numbered()
-            .map(|(position, text)| Line::read(text).map_err(|error| Fatal::Line { position, error }))
-            .filter(|line| line.as_ref().map_or(true, |line| line.event.is_lifecycle()))
-            .collect::<Result<Vec<_>, _>>()?;
-        live.write(|state| lines.iter().try_for_each(|line| state.apply(line)))?;
+    fn fold(&mut self, live: &Live, commit: &ReadCommit) -> Result<(), Fatal> {
+        live.write(|state| commit.lines.iter().try_for_each(|line| state.apply(line)))?;
         self.last_lifecycle = commit.id;
-        self.marks.moved(live, commit.end(), commit.id);
+        self.marks.moved(live, commit.end, commit.id);
         Ok(())
     }
 

@@ -28,7 +28,8 @@ use std::time::Duration;
 /// A token as it is at a time.
 pub(crate) fn view(state: &State, token: &Arc<Token>, at: Timestamp) -> wire::Token {
     let revoked = state.revocation(token).map(|(revocation, cause)| view_revocation(revocation, cause));
-    let overlap_until = token.previous.and_then(|previous| previous.valid_until).filter(|until| at < *until);
+    let overlap_until =
+        token.previous.as_deref().and_then(|previous| previous.valid_until).filter(|until| at < *until);
     wire::Token {
         id: token.id.0,
         name: token.name.to_string(),

@@ -251,7 +251,8 @@ impl State {
         self.change_token(rotated.token, |token| {
             // Only the secret before can have an overlap: a second rotation ends an earlier one.
             let (hash, secret) = (token.hash, token.secret);
-            token.previous = Some(OldSecret { hash, secret, valid_until: rotated.overlap_until });
+            let previous = OldSecret { hash, secret, valid_until: rotated.overlap_until };
+            token.previous = Some(Box::new(previous));
             token.hash = rotated.hash;
             token.prefix = rotated.prefix;
             token.secret = rotated.secret;

@@ -30,8 +30,9 @@ pub struct Token {
     pub prefix: Prefix,
     /// The ordinal of its present secret; the first has 0.
     pub secret: u32,
-    /// The secret before. All earlier ones have ended; the index of secrets knows them.
-    pub previous: Option<OldSecret>,
+    /// The secret before. All earlier ones have ended; the index of secrets knows them. In a box, because most tokens
+    /// have none and there are many tokens.
+    pub previous: Option<Box<OldSecret>>,
     /// The token that minted it.
     pub parent: Option<TokenId>,
     /// Whether it was narrowed from its parent.

@@ -75,7 +75,7 @@ impl Tokens {
         }
         let (slot, secret) = *self.replaced.get(hash)?;
         let token = &self.slots[slot as usize];
-        let previous = token.previous.filter(|previous| previous.secret == secret);
+        let previous = token.previous.as_deref().filter(|previous| previous.secret == secret);
         Some((token, Shown { secret, replaced: Some(previous.and_then(|previous| previous.valid_until)) }))
     }
 

@@ -14,12 +14,6 @@ const ROUNDS: usize = 7;
 /// Bytes of a line.
 const LINE: usize = 290;
 
-/// Both.
-pub(crate) async fn run() {
-    append().await;
-    bytes().await;
-}
-
 /// Lines that look like uses: a common shape, and ids that are in no other.
 fn lines(count: usize, shuffle: &mut Shuffle) -> Vec<String> {
     let line = |shuffle: &mut Shuffle| {
@@ -36,7 +30,8 @@ fn lines(count: usize, shuffle: &mut Shuffle) -> Vec<String> {
     (0..count).map(|_| line(shuffle)).collect()
 }
 
-async fn append() {
+/// Lines a second.
+pub(crate) async fn append() {
     let stand = Stand::new().await;
     let log = Log::connect(stand.database("log").await, 2).await.unwrap();
     log.migrate().await.unwrap();
@@ -110,27 +105,30 @@ async fn insert_rows(connection: &mut PgConnection, lines: &[String]) {
         .unwrap();
 }
 
-/// What a use in the published mix adds to the write-ahead log and to the tables.
-async fn bytes() {
+/// What a use adds to the write-ahead log and to the tables.
+pub(crate) async fn bytes() {
     let stand = Stand::new().await;
     let authority = stand.authority("committed", Answers::Committed, TOKENS).await;
-    let script = authority.questions(QUESTIONS);
+    let scripts =
+        [("published", authority.questions(QUESTIONS)), ("even", authority.even_questions(QUESTIONS))];
     let server = stand.serve(&authority);
-    println!("Bytes of one use in the published mix, full-page images apart\n");
+    println!("Bytes of one use, full-page images apart\n");
     println!(
-        "| connections | lines a commit | bytes a line | of WAL | of its table and indexes | of personal values |"
+        "| mix | connections | lines a commit | bytes a line | WAL | table and indexes | personal values |"
     );
-    println!("|---|---|---|---|---|---|");
-    for connections in [64, 256] {
+    println!("|---|---|---|---|---|---|---|");
+    let runs =
+        [64, 128, 256].into_iter().flat_map(|connections| scripts.iter().map(move |mix| (mix, connections)));
+    for ((mix, script), connections) in runs {
         // The first uses bring the clients' addresses, which are kept once a day.
-        measure(&stand, &server, &script, connections, Duration::from_secs(2));
+        measure(&stand, &server, script, connections, Duration::from_secs(2));
         let before = Sizes::read(&stand).await;
-        measure(&stand, &server, &script, connections, Duration::from_secs(10));
+        measure(&stand, &server, script, connections, Duration::from_secs(5));
         let after = Sizes::read(&stand).await;
         let wal = Sizes::wal(&stand, &before, &after).await;
         let lines = (after.lines - before.lines) as f64;
         println!(
-            "| {connections} | {:.0} | {:.0} | {:.1} | {:.1} | {:.1} |",
+            "| {mix} | {connections} | {:.0} | {:.0} | {:.1} | {:.1} | {:.1} |",
             lines / (after.commits - before.commits) as f64,
             (after.text - before.text) as f64 / lines,
             wal / lines,

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PARTS: [&str; 5] = ["verify", "batch", "snapshot", "log", "scale"];
+const PARTS: [&str; 6] = ["verify", "batch", "snapshot", "append", "bytes", "scale"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -40,7 +40,8 @@ async fn main() -> ExitCode {
                     "verify" => verify::rounds().await,
                     "batch" => verify::batch().await,
                     "snapshot" => verify::snapshot().await,
-                    "log" => log::run().await,
+                    "append" => log::append().await,
+                    "bytes" => log::bytes().await,
                     _ => scale::run().await,
                 }
             }

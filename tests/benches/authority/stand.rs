@@ -282,15 +282,33 @@ impl Shuffle {
     }
 }
 
+impl Shuffle {
+    /// A rank from 0, with a probability that falls as 1/rank.
+    pub(crate) fn ranked(&mut self, bound: usize) -> usize {
+        let share = self.below(1 << 24) as f64 / f64::from(1 << 24);
+        // The inverse of that distribution's sum, which is a logarithm.
+        ((bound as f64 + 1.0).powf(share) - 1.0) as usize
+    }
+}
+
 impl Authority {
-    /// Questions in the published mix: tokens evenly at random, each asked for by its organization's own gateway; 98 of
-    /// 100 are valid, 2 ask for what the token may not; one of four says who presented the token, one of a thousand
-    /// addresses with one of twenty agents.
+    /// Questions in the published mix. How often a token is used falls with its rank, as 1/rank; each is asked for by
+    /// its organization's own gateway; 98 of 100 are valid, 2 ask for what the token may not; one of four says who
+    /// presented the token, one of a thousand addresses with one of twenty agents.
     pub(crate) fn questions(&self, count: usize) -> Script {
+        self.script(count, Shuffle::ranked)
+    }
+
+    /// The same with every token used as often as any other.
+    pub(crate) fn even_questions(&self, count: usize) -> Script {
+        self.script(count, Shuffle::below)
+    }
+
+    fn script(&self, count: usize, choose: fn(&mut Shuffle, usize) -> usize) -> Script {
         let mut script = Script::default();
         let mut shuffle = Shuffle::new();
         for _ in 0..count {
-            let token = &self.tokens[shuffle.below(self.tokens.len())];
+            let token = &self.tokens[choose(&mut shuffle, self.tokens.len())];
             let body = question(token, &mut shuffle).to_string();
             script.post("/v1/verify", &self.verifiers[token.organization], &body);
         }
@@ -305,7 +323,7 @@ impl Authority {
             let organization = shuffle.below(ORGANIZATIONS);
             let mut items = Vec::with_capacity(size);
             while items.len() < size {
-                let token = &self.tokens[shuffle.below(self.tokens.len())];
+                let token = &self.tokens[shuffle.ranked(self.tokens.len())];
                 if token.organization == organization {
                     items.push(question(token, &mut shuffle));
                 }
