@@ -2,5 +2,6 @@
 
 mod authorize;
 mod batch;
+mod form;
 mod order;
 mod tenants;
