@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::edge::{Problem, RequestContext, RequestId, codes};
 use axum::extract::FromRequestParts;
 use domain::authority::Credential;
+use domain::text;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -13,6 +14,8 @@ use std::net::IpAddr;
 
 /// The longest credential that is looked at, in bytes. Imported keys may be longer than a secret of ours.
 const LONGEST: usize = 4_096;
+/// The most bytes of a user agent that are kept.
+const LONGEST_AGENT: usize = 256;
 
 /// A request with a credential. Whether that is in force is decided with the request itself.
 pub(crate) struct Session {
@@ -56,7 +59,8 @@ impl Session {
 
     /// The session of a credential that stands in a header other than `Authorization`.
     pub(crate) fn of(app: &App, text: &str, context: &RequestContext) -> Self {
-        let agent = context.agent().map(|agent| app.mask(&agent).as_ref().into());
+        // Masked before it is cut: the beginning of a secret is one as well.
+        let agent = context.agent().map(|agent| text::cut(&app.mask(&agent), LONGEST_AGENT).into());
         Self {
             credential: app.credential(text),
             text: text.into(),

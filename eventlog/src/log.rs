@@ -237,20 +237,20 @@ impl Log {
         finish(connection, result)
     }
 
-    /// Runs a statement on a connection of the pool, and takes the first row of its answer. A server that falls silent
+    /// Runs a statement on a connection of the pool, and gives the rows of its answer. A server that falls silent
     /// is given up as soon as one that does not answer a connection, and the connection with it: in the pool it would
     /// be in everyone's way. That holds as well when the caller does not wait for the end.
     pub async fn run(
         &self,
         doing: &'static str,
         query: Query<'static, Postgres, PgArguments>,
-    ) -> Result<Option<PgRow>, Error> {
+    ) -> Result<Vec<PgRow>, Error> {
         let log = self.clone();
         let running = tokio::spawn(async move {
             let mut connection = log.acquire().await?;
-            let running = query.fetch_optional(&mut *connection);
+            let running = query.fetch_all(&mut *connection);
             let result = timeout(log.settings.connect_timeout, running).await;
-            finish(connection, result.map(|row| row.map_err(|error| Error::from_sqlx(doing, &error))))
+            finish(connection, result.map(|rows| rows.map_err(|error| Error::from_sqlx(doing, &error))))
         });
         let ended = || Error::Unavailable { doing, reason: "its task was ended".into() };
         running.await.unwrap_or_else(|_| Err(ended()))

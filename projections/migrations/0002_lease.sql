@@ -1,3 +1,5 @@
--- Which node keeps a view is nobody's state but time's: whoever stored progress last goes on until then, and writes it
--- again before. A node that finds the time passed takes over.
-ALTER TABLE chancery_views.progress ADD COLUMN kept_until timestamptz NOT NULL DEFAULT 'epoch';
+-- Which node keeps a view: the one that claimed it last, until the time that it said, which it moves on with all that it
+-- stores. A node that finds the time passed claims it.
+ALTER TABLE chancery_views.progress
+    ADD COLUMN keeper     uuid,
+    ADD COLUMN kept_until timestamptz NOT NULL DEFAULT 'epoch';

@@ -121,6 +121,13 @@ enum Reading {
 }
 
 impl Reading {
+    /// Begins to read a page, if there is anything on it; says how far it reaches.
+    fn follow(page: Vec<Commit>, fetched: &mut u64, last: &mut Uuid) -> Option<Self> {
+        let end = page.last()?;
+        (*fetched, *last) = (end.version_after(), end.id);
+        Some(Self::begin(page))
+    }
+
     fn begin(page: Vec<Commit>) -> Self {
         let is_long = page.iter().map(|commit| u64::from(commit.lifecycle)).sum::<u64>() > FEW_LINES;
         let read = move || page.iter().map(read_commit).collect();
@@ -194,19 +201,19 @@ impl Cursor {
         let (mut fetched, mut last) = (version, self.last_lifecycle);
         let mut reading: Option<Reading> = None;
         loop {
-            let page = if fetched < head.version { source.page(fetched, last).await? } else { Vec::new() };
-            if let Some(commit) = page.last() {
-                (fetched, last) = (commit.version_after(), commit.id);
-            }
-            let next = (!page.is_empty()).then(|| Reading::begin(page));
-            let Some(read) = std::mem::replace(&mut reading, next) else {
-                if reading.is_none() {
-                    break;
+            let page = if fetched < head.version { source.page(fetched, last).await } else { Ok(Vec::new()) };
+            // What came is folded whatever became of the next page, or a connection that dies on each gets nowhere.
+            if let Some(before) = reading.take() {
+                let next = page.map(|page| Reading::follow(page, &mut fetched, &mut last));
+                for commit in before.end().await? {
+                    self.fold(live, &commit)?;
                 }
-                continue;
-            };
-            for commit in read.end().await? {
-                self.fold(live, &commit)?;
+                reading = next?;
+            } else {
+                reading = Reading::follow(page?, &mut fetched, &mut last);
+            }
+            if reading.is_none() {
+                break;
             }
         }
         version = live.read(State::version);

@@ -219,8 +219,11 @@ impl Node {
         &self.log
     }
 
-    /// When tokens were last used, about a second ago. One that never was is not in the answer.
-    pub async fn last_used(&self, tokens: &[TokenId]) -> Result<HashMap<TokenId, Timestamp>, sqlx::Error> {
+    /// When tokens were last used, as the usage view has it. One that never was is not in the answer.
+    pub async fn last_used(
+        &self,
+        tokens: &[TokenId],
+    ) -> Result<HashMap<TokenId, Timestamp>, eventlog::Error> {
         self.usage.last_used(tokens).await
     }
 

@@ -36,6 +36,8 @@ const GATHERED_OF_TEN: usize = 6;
 const FEW: usize = 8;
 /// How often the queue is looked at while the next commit gathers.
 const GATHERING: Duration = Duration::from_micros(20);
+/// How long it gathers at most.
+const LONGEST_GATHERING: Duration = Duration::from_millis(1);
 /// How often requests that are too old to be repeated are forgotten.
 const FORGET: Duration = Duration::from_mins(10);
 /// How long the scribe pauses between two attempts to find out what became of a commit.
@@ -187,15 +189,18 @@ impl Desk {
 
     /// Waits a moment for those who were answered last and ask again, if there are several: a commit costs about the
     /// same whatever is in it, so fewer and fuller ones leave more of the machine for everything else. No longer than a
-    /// quarter of what the last commit took, and not at all for the few.
+    /// quarter of what the last commit took, and not at all for the few, or after a failure.
     fn gather(&mut self, items: &mut Vec<Item>) {
         let wanted = if self.usual < FEW { 0 } else { (self.usual * GATHERED_OF_TEN / 10).min(BATCH) };
         let clock = self.live.clock().clone();
         let began = clock.monotonic();
-        while items.len() < wanted && clock.monotonic().saturating_sub(began) < self.took / 4 {
+        let patience = (self.took / 4).min(LONGEST_GATHERING);
+        while items.len() < wanted && clock.monotonic().saturating_sub(began) < patience {
             // The thread is the scribe's own.
             std::thread::sleep(GATHERING);
-            while let Ok(item) = self.queue.try_recv() {
+            while items.len() < BATCH
+                && let Ok(item) = self.queue.try_recv()
+            {
                 items.push(item);
             }
         }
@@ -226,7 +231,7 @@ impl Desk {
 
     fn give_up(mut self, fatal: Fatal) -> Result<(), Fatal> {
         self.queue.close();
-        self.turn_away(|| Failure::Stopping);
+        self.turn_away([], || Failure::Stopping);
         Err(fatal)
     }
 
@@ -234,18 +239,23 @@ impl Desk {
     async fn serve(&mut self, items: &mut Vec<Item>, stop: &CancellationToken) -> Result<(), Fatal> {
         while !items.is_empty() {
             let batch: Vec<Item> = items.drain(..batch_length(items)).collect();
-            self.commit(batch, stop).await?;
+            self.commit(batch, items, stop).await?;
         }
         Ok(())
     }
 
-    async fn commit(&mut self, items: Vec<Item>, stop: &CancellationToken) -> Result<(), Fatal> {
+    async fn commit(
+        &mut self,
+        items: Vec<Item>,
+        rest: &mut Vec<Item>,
+        stop: &CancellationToken,
+    ) -> Result<(), Fatal> {
         let weight: usize = items.iter().map(|item| item.weight).sum();
         let (size, began) = (items.len(), self.live.clock().monotonic());
         let written = self.write(&items).await;
         self.took = self.live.clock().monotonic().saturating_sub(began);
         self.waiting.fetch_sub(weight, Relaxed);
-        self.usual = size + self.queue.len();
+        self.usual = if matches!(written, Ok(Written::Done(..))) { size + self.queue.len() } else { 0 };
         match written {
             Ok(Written::Done(decided, held, place)) => {
                 if std::mem::take(&mut self.is_away) {
@@ -254,10 +264,15 @@ impl Desk {
                 self.writer.faults().at(Point::Replying).await?;
                 let position = self.live.position();
                 // From where those who wait run: woken from here, each would be handed over for itself.
+                let released: Vec<_> = items
+                    .into_iter()
+                    .zip(held)
+                    .map(|(item, held)| (item.reply, decided.release(held, place.first, position)))
+                    .collect();
                 self.callers.spawn(async move {
-                    for (item, held) in items.into_iter().zip(held) {
+                    for (reply, answer) in released {
                         // Nobody waits any more when the client has gone; the record stands all the same.
-                        let _ = item.reply.send(decided.release(held, place.first, position));
+                        let _ = reply.send(answer);
                     }
                 });
                 Ok(())
@@ -268,13 +283,14 @@ impl Desk {
                     tracing::warn!(%error, "the database is away: calls are answered 503");
                 }
                 answer_all(items, || Failure::Unavailable);
-                self.turn_away(|| Failure::Unavailable);
+                self.turn_away(rest.drain(..), || Failure::Unavailable);
                 Ok(())
             }
             Ok(Written::Unknown(condition, decided, since)) => {
                 self.live.stats.failures.fetch_add(1, Relaxed);
                 tracing::warn!("the database was lost half-way through a commit");
                 answer_all(items, || Failure::OutcomeUnknown);
+                self.turn_away(rest.drain(..), || Failure::Unavailable);
                 self.find_out(condition, &decided, since, stop).await
             }
             Err(fatal) => {
@@ -421,7 +437,7 @@ impl Desk {
     ) -> Result<(), Fatal> {
         let draft = decided.draft.as_ref().expect("what is in doubt was sent");
         loop {
-            self.turn_away(|| Failure::Unavailable);
+            self.turn_away([], || Failure::Unavailable);
             match self.writer.resolve(draft, condition).await {
                 Ok(Appended::Committed(place)) => {
                     tracing::info!(commit = %draft.id, "the commit that was in doubt had happened");
@@ -448,9 +464,9 @@ impl Desk {
         decide(&self.live, &mut self.people, &self.random, items)
     }
 
-    /// Answers everything that waits with a failure.
-    fn turn_away(&mut self, failure: impl Fn() -> Failure) {
-        while let Ok(item) = self.queue.try_recv() {
+    /// Answers everything that was taken and not begun, and everything that waits, with a failure.
+    fn turn_away(&mut self, taken: impl IntoIterator<Item = Item>, failure: impl Fn() -> Failure) {
+        for item in taken.into_iter().chain(std::iter::from_fn(|| self.queue.try_recv().ok())) {
             self.waiting.fetch_sub(item.weight, Relaxed);
             let _ = item.reply.send(Err(failure()));
         }

@@ -71,8 +71,8 @@ pub async fn unseal(
     )
     .bind(idempotency.as_bytes().to_vec())
     .bind(now);
-    let row = log.run("reading a sealed secret", reading).await?;
-    Ok(row.and_then(|row| {
+    let rows = log.run("reading a sealed secret", reading).await?;
+    Ok(rows.first().and_then(|row| {
         let sealed: Vec<u8> = row.try_get(0).ok()?;
         let (nonce, sealed) = sealed.split_at_checked(NONCE)?;
         let text = key.cipher().decrypt(Nonce::from_slice(nonce), sealed).ok()?;

@@ -29,7 +29,12 @@ pub(crate) struct Feed {
 #[derive(Default)]
 struct Queue {
     commits: VecDeque<Uses>,
-    tokens: usize,
+    weight: usize,
+}
+
+/// A commit without uses takes room as well.
+fn weight(uses: &Uses) -> usize {
+    uses.tokens.len() + 1
 }
 
 impl Feed {
@@ -48,10 +53,10 @@ impl Feed {
         }
         let uses = uses();
         let mut queue = self.queue.lock();
-        if queue.tokens + uses.tokens.len() > MOST {
+        if queue.weight + weight(&uses) > MOST {
             *queue = Queue::default();
         }
-        queue.tokens += uses.tokens.len();
+        queue.weight += weight(&uses);
         // The scribe and the recorder both append, and need not come here in the order of the log.
         let place = queue.commits.partition_point(|other| other.first < uses.first);
         queue.commits.insert(place, uses);
@@ -61,7 +66,7 @@ impl Feed {
     pub(crate) fn take(&self, position: u64) -> Option<Uses> {
         let mut queue = self.queue.lock();
         while let Some(uses) = queue.commits.pop_front_if(|uses| uses.first <= position) {
-            queue.tokens -= uses.tokens.len();
+            queue.weight -= weight(&uses);
             if uses.first == position {
                 return Some(uses);
             }
@@ -99,7 +104,7 @@ mod tests {
         assert_eq!(feed.take(4).map(|uses| uses.end), Some(6));
         assert!(feed.take(6).is_none());
         assert_eq!(feed.take(9).map(|uses| uses.first), Some(9));
-        assert_eq!(feed.queue.lock().tokens, 0);
+        assert_eq!(feed.queue.lock().weight, 0);
     }
 
     #[test]
@@ -107,7 +112,7 @@ mod tests {
         let feed = Feed::default();
         feed.want(true);
         feed.put(|| uses(0, 1 << 19));
-        feed.put(|| uses(1 << 19, (1 << 19) + 1));
+        feed.put(|| uses(1 << 19, 1 << 19));
         assert_eq!(feed.next(), Some(1 << 19));
         feed.want(false);
         assert_eq!(feed.next(), None);

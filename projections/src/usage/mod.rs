@@ -2,8 +2,8 @@
 //!
 //! One node at a time keeps it. What that node appends it takes in directly, the rest it reads off the log, and it holds
 //! what it has taken in in memory until it is worth writing: a second later when little happens, and under load so
-//! seldom that writing takes a fiftieth of the time at most. Its own answers count what it still holds; other nodes see
-//! what is written. No request waits for any of it.
+//! seldom that writing takes a fiftieth of the time (and at least every ten seconds). Its own answers count what it still
+//! holds; other nodes see what is written. No request waits for any of it.
 //!
 //! The table holds nothing but maxima, so that writing a part of it twice changes nothing. How far it stands for the log
 //! is stored after the rows, on the condition that nobody else has done so meanwhile.
@@ -15,9 +15,10 @@ pub(crate) use feed::{Feed, Uses};
 use crate::live::Live;
 use domain::id::TokenId;
 use domain::time::Timestamp;
-use eventlog::{Commit, Error, Log};
+use eventlog::{Commit, Error, Log, Random};
 use parking_lot::Mutex;
 use serde::Deserialize;
+use sqlx::Row as _;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -34,11 +35,13 @@ const RIGHTS: &[(&str, &str)] = &[
 /// How often the log is looked at, and how soon after that the table is written when there is little to write.
 const PERIOD: Duration = Duration::from_secs(1);
 /// The longest time between two writes.
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(10);
 /// The writes' share of the time is one in so many.
 const SHARE: u32 = 50;
 /// Commits on a page.
 const PAGE: u32 = 1_000;
+/// As many bytes on a page, or commits, tell that there may be another.
+const LONG_PAGE: usize = 4 * 1024 * 1024;
 /// Rows of one statement: each is a short transaction.
 const ROWS: usize = 500;
 /// Tokens that are held at most before they are written whatever the time.
@@ -57,6 +60,8 @@ pub(crate) struct Usage {
     live: Arc<Live>,
     feed: Arc<Feed>,
     held: Mutex<Held>,
+    /// Tells this node from others as the keeper.
+    id: Uuid,
 }
 
 /// What is taken in and not in the table yet.
@@ -82,14 +87,14 @@ struct Keeping {
 
 impl Usage {
     pub(crate) fn new(log: Log, live: Arc<Live>, feed: Arc<Feed>) -> Self {
-        Self { log, live, feed, held: Mutex::default() }
+        Self { log, live, feed, held: Mutex::default(), id: Random::system().uuid_v7(0) }
     }
 
     /// Follows the log until it is told to stop.
     pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
         let mut keeping = None;
         loop {
-            if let Err(error) = self.step(&mut keeping, stop.is_cancelled()).await {
+            if let Err(error) = self.step(&mut keeping, &stop).await {
                 tracing::debug!(error = %error.0, "the usage view waits");
             }
             if stop.is_cancelled() {
@@ -102,13 +107,27 @@ impl Usage {
         }
     }
 
-    async fn step(&self, keeping: &mut Option<Keeping>, is_last: bool) -> Result<(), Delayed> {
+    async fn step(&self, keeping: &mut Option<Keeping>, stop: &CancellationToken) -> Result<(), Delayed> {
         if keeping.is_none() {
-            *keeping = self.begin().await?;
+            *keeping = self.claim().await?;
         }
-        let Some(kept) = keeping else { return Ok(()) };
         loop {
-            let has_more = self.take_in(kept).await?;
+            let Some(kept) = keeping else { return Ok(()) };
+            let has_more = match self.take_in(kept).await {
+                Ok(has_more) => has_more,
+                Err(Missed::Backwards) => {
+                    self.forget();
+                    let stored = kept.stored;
+                    // Whether what is stored still stands on the log is seen from there.
+                    if kept.taken == stored {
+                        self.begin_anew(stored).await?;
+                    }
+                    *keeping = None;
+                    return Ok(());
+                }
+                Err(Missed::Delayed(delayed)) => return Err(delayed),
+            };
+            let is_last = stop.is_cancelled();
             let is_full = self.held.lock().fresh.len() >= HELD;
             let is_due = is_full || is_last || self.live.clock().monotonic() >= kept.write_at;
             if is_due && (kept.taken != kept.stored || is_last) && !self.write(kept, is_last).await? {
@@ -122,16 +141,26 @@ impl Usage {
         }
     }
 
-    /// Takes over, unless another node keeps the view.
-    async fn begin(&self) -> Result<Option<Keeping>, Delayed> {
-        let (size, commit, is_kept): (i64, Uuid, bool) = sqlx::query_as(
-            "SELECT size, commit, kept_until > now() FROM chancery_views.progress WHERE view = 'usage'",
+    /// Claims the view, unless another node keeps it. A time too far ahead is of a clock that was set back.
+    async fn claim(&self) -> Result<Option<Keeping>, Delayed> {
+        let claiming = sqlx::query(
+            "WITH claimed AS (
+                 UPDATE chancery_views.progress SET keeper = $1, kept_until = now() + interval '4 seconds'
+                 WHERE view = 'usage'
+                   AND (keeper = $1 OR kept_until <= now() OR kept_until > now() + interval '2 minutes')
+                 RETURNING size, commit
+             )
+             SELECT size, commit, true FROM claimed
+             UNION ALL
+             SELECT size, commit, false FROM chancery_views.progress
+             WHERE view = 'usage' AND NOT EXISTS (SELECT FROM claimed)",
         )
-        .fetch_one(self.log.pool())
-        .await?;
-        let stored = (u64::try_from(size).unwrap_or_default(), commit);
+        .bind(self.id);
+        let rows = self.log.run("claiming the usage view", claiming).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let stored = (u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or_default(), row.try_get(1)?);
         self.live.stats.usage_position.fetch_max(stored.0, Relaxed);
-        if is_kept {
+        if !row.try_get::<bool, _>(2)? {
             return Ok(None);
         }
         self.feed.want(true);
@@ -143,42 +172,52 @@ impl Usage {
         *self.held.lock() = Held::default();
     }
 
-    /// Takes in what this node appended, or else a page of the log; says whether there may be more.
-    async fn take_in(&self, kept: &mut Keeping) -> Result<bool, Delayed> {
+    /// The log was restored to an earlier state than the table stands for: it is made anew from what there is.
+    async fn begin_anew(&self, stored: Reach) -> Result<(), Delayed> {
+        let emptying = sqlx::query(
+            "WITH reset AS (
+                 UPDATE chancery_views.progress
+                 SET size = 0, commit = '00000000-0000-0000-0000-000000000000'
+                 WHERE view = 'usage' AND keeper = $1 AND size = $2 AND commit = $3
+                 RETURNING 1
+             )
+             DELETE FROM chancery_views.usage WHERE EXISTS (SELECT FROM reset)",
+        )
+        .bind(self.id)
+        .bind(to_db(stored.0))
+        .bind(stored.1);
+        self.log.run("emptying the usage view", emptying).await?;
+        Ok(())
+    }
+
+    /// Takes in what this node appended, or else a page of the log; says whether there is more.
+    async fn take_in(&self, kept: &mut Keeping) -> Result<bool, Missed> {
         let before = kept.taken;
         while let Some(uses) = self.feed.take(kept.taken.0) {
             let mut held = self.held.lock();
             uses.tokens.into_iter().for_each(|token| used(&mut held.fresh, token, uses.at));
             kept.taken = (uses.end, uses.commit);
             if held.fresh.len() >= HELD {
-                break;
+                return Ok(true);
             }
         }
-        let next = self.feed.next();
+        self.live.stats.usage_position.fetch_max(kept.taken.0, Relaxed);
         // What was appended by others after this node's last is seen when this node appends nothing for a while.
-        if next.is_none() && kept.taken != before {
-            self.live.stats.usage_position.fetch_max(kept.taken.0, Relaxed);
+        if self.feed.next().is_none() && kept.taken != before {
             return Ok(false);
         }
         let commits = match self.log.commits_after(kept.taken.0, kept.taken.1, PAGE).await {
-            Err(Error::WentBackwards { .. }) => {
-                // The log was restored to an earlier state: the view is made anew from what there is.
-                sqlx::query("DELETE FROM chancery_views.usage").execute(self.log.pool()).await?;
-                *self.held.lock() = Held::default();
-                kept.taken = (0, Uuid::nil());
-                return Ok(true);
-            }
+            Err(Error::WentBackwards { .. }) => return Err(Missed::Backwards),
             other => other?,
         };
-        let others = commits.iter().take_while(|commit| next.is_none_or(|next| commit.first < next));
-        let mut has_read = false;
-        for commit in others {
+        let mut bytes = 0;
+        for commit in &commits {
             last_uses(commit, &mut self.held.lock().fresh)?;
             kept.taken = (commit.end(), commit.id);
-            has_read = true;
+            bytes += commit.lines.len();
         }
         self.live.stats.usage_position.fetch_max(kept.taken.0, Relaxed);
-        Ok(has_read)
+        Ok(commits.len() >= PAGE as usize || bytes >= LONG_PAGE)
     }
 
     /// Writes what is held; says whether this node still keeps the view.
@@ -196,7 +235,7 @@ impl Usage {
         rows.sort_unstable();
         for rows in rows.chunks(ROWS) {
             let (tokens, times): (Vec<Uuid>, Vec<i64>) = rows.iter().copied().unzip();
-            sqlx::query(
+            let writing = sqlx::query(
                 "INSERT INTO chancery_views.usage AS known (token, last_used_at)
                  SELECT token, 'epoch'::timestamptz + at * interval '1 microsecond'
                  FROM unnest($1::uuid[], $2::int8[]) AS used (token, at)
@@ -204,25 +243,24 @@ impl Usage {
                  SET last_used_at = GREATEST(known.last_used_at, EXCLUDED.last_used_at)",
             )
             .bind(tokens)
-            .bind(times)
-            .execute(self.log.pool())
-            .await?;
+            .bind(times);
+            self.log.run("writing the usage view", writing).await?;
         }
         let pause = (self.live.clock().monotonic().saturating_sub(began) * SHARE).clamp(PERIOD, LONGEST);
         let keeps_for = if is_last { Duration::ZERO } else { pause * 2 + PERIOD * 2 };
-        let stored = sqlx::query(
+        let storing = sqlx::query(
             "UPDATE chancery_views.progress
              SET size = $1, commit = $2, kept_until = now() + $3 * interval '1 second'
-             WHERE view = 'usage' AND size = $4 AND commit = $5",
+             WHERE view = 'usage' AND size = $4 AND commit = $5 AND keeper = $6
+             RETURNING 1",
         )
         .bind(to_db(kept.taken.0))
         .bind(kept.taken.1)
         .bind(keeps_for.as_secs_f64())
         .bind(to_db(kept.stored.0))
         .bind(kept.stored.1)
-        .execute(self.log.pool())
-        .await?;
-        if stored.rows_affected() == 0 {
+        .bind(self.id);
+        if self.log.run("storing how far the usage view has come", storing).await?.is_empty() {
             return Ok(false);
         }
         kept.stored = kept.taken;
@@ -232,10 +270,7 @@ impl Usage {
     }
 
     /// When tokens were last used, as far as the view has come. One that never was is not in the answer.
-    pub(crate) async fn last_used(
-        &self,
-        tokens: &[TokenId],
-    ) -> Result<HashMap<TokenId, Timestamp>, sqlx::Error> {
+    pub(crate) async fn last_used(&self, tokens: &[TokenId]) -> Result<LastUses, Error> {
         // Before the table is read: what leaves memory meanwhile is in it by then.
         let mut last = LastUses::new();
         {
@@ -247,15 +282,16 @@ impl Usage {
             }
         }
         let ids: Vec<Uuid> = tokens.iter().map(|token| token.0).collect();
-        let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+        let reading = sqlx::query(
             "SELECT token, (extract(epoch FROM last_used_at) * 1000000)::int8
              FROM chancery_views.usage WHERE token = ANY ($1)",
         )
-        .bind(ids)
-        .fetch_all(self.log.pool())
-        .await?;
-        for (token, at) in rows {
-            used(&mut last, TokenId(token), Timestamp::from_micros(at));
+        .bind(ids);
+        for row in self.log.run("reading the usage view", reading).await? {
+            // The columns are as the statement says.
+            if let (Ok(token), Ok(at)) = (row.try_get(0), row.try_get(1)) {
+                used(&mut last, TokenId(token), Timestamp::from_micros(at));
+            }
         }
         Ok(last)
     }
@@ -271,6 +307,19 @@ fn to_db(position: u64) -> i64 {
 
 /// Why the view could not go on; it is tried again.
 struct Delayed(String);
+
+/// Why a page was not taken in.
+enum Missed {
+    /// The log does not hold what was taken in.
+    Backwards,
+    Delayed(Delayed),
+}
+
+impl<E: Into<Delayed>> From<E> for Missed {
+    fn from(error: E) -> Self {
+        Self::Delayed(error.into())
+    }
+}
 
 impl From<sqlx::Error> for Delayed {
     fn from(error: sqlx::Error) -> Self {

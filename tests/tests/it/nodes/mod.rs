@@ -3,3 +3,4 @@
 mod linear;
 mod races;
 mod revocation;
+mod usage;
