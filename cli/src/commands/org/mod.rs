@@ -1,7 +1,10 @@
 //! Organizations.
 
+mod apply;
 mod create;
 mod delete;
+mod export;
+mod file;
 mod list;
 mod rename;
 mod restore;
@@ -33,6 +36,10 @@ pub(crate) enum Command {
     /// Delete an organization for good, with everything in it
     #[command(visible_alias = "rm")]
     Delete(delete::Args),
+    /// Print an organization as a file that can be reviewed, kept and applied
+    Export(export::Args),
+    /// Make an organization what a file says
+    Apply(apply::Args),
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
@@ -45,6 +52,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Suspend(args) => suspend::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
         Command::Delete(args) => delete::run(context, args).await,
+        Command::Export(args) => export::run(context, args).await,
+        Command::Apply(args) => apply::run(context, args).await,
     }?;
     Ok(Exit::Success)
 }

@@ -69,3 +69,26 @@ async fn a_project_is_deleted_once_it_is_confirmed() {
     let left = printed(&world, &["project", "list", "--org", "acme", "--json"]).await;
     assert_eq!(serde_json::from_str::<Value>(&left).unwrap().as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn an_organization_is_exported_changed_in_its_file_and_applied() {
+    let world = World::new().await;
+    world.tenants().await;
+    let exported = printed(&world, &["org", "export", "acme"]).await;
+    assert!(exported.contains("[projects.api]") && exported.contains("[projects.web]"), "{exported}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("acme.toml");
+    let apply = ["org", "apply", "--file", file.to_str().unwrap()];
+    std::fs::write(&file, &exported).unwrap();
+    assert_eq!(printed(&world, &[&apply[..], &["--dry-run"]].concat()).await, "");
+    let changed = exported.replace("[projects.api]", "[projects.app]\ndisplay_name = \"The app\"");
+    std::fs::write(&file, changed).unwrap();
+    let steps = "+ project app: display name `The app`\n- project api, with its tokens\n";
+    assert_eq!(printed(&world, &[&apply[..], &["--dry-run", "--delete"]].concat()).await, steps);
+    assert!(refused(&world, &apply, 2).await.contains("--force"));
+    assert_eq!(printed(&world, &[&apply[..], &["--force", "--delete"]].concat()).await, steps);
+    let again = printed(&world, &["org", "export", "acme"]).await;
+    assert_eq!(again, std::fs::read_to_string(&file).unwrap());
+    std::fs::write(&file, again.replace("version = 1", "version = 9")).unwrap();
+    assert!(refused(&world, &apply, 2).await.contains("version"));
+}

@@ -43,8 +43,10 @@ async fn a_deleted_organization_takes_everything_with_it_by_one_line() {
         let projects = auditor.get(&format!("/v1/organizations/{id}/projects")).await;
         assert_eq!(projects.expect(200)["items"].as_array().unwrap().len(), 2);
     }
-    assert_eq!(fresh.difference(&world.node), None);
-    assert_eq!(other.difference(&world.node), None);
+    for node in [&other, &fresh] {
+        node.catches_up_with(&world.node).await;
+        assert_eq!(node.difference(&world.node), None);
+    }
 }
 
 #[tokio::test]

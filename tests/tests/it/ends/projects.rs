@@ -10,6 +10,7 @@ async fn a_deleted_project_takes_its_tokens_and_the_roles_at_it() {
     let web = json!({"organization": "acme", "project": "web"});
     let of_web = tenants.owner.mint("w", web.clone(), &["project-admin"]).await;
     let wide = tenants.owner.mint("wide", acme, &["project-writer@web", "project-reader@api"]).await;
+    let owner = world.node.admin().mint("o", json!({"organization": "acme"}), &["owner"]).await;
     let ask = |permission: &str, project: &str| json!({"token": wide.secret, "permission": permission, "project": project});
     assert_eq!(tenants.verifier.verify_with(ask("deployments:create", "web")).await.code(), "valid");
     // Whoever administers the project may end it, itself with it.
@@ -20,7 +21,7 @@ async fn a_deleted_project_takes_its_tokens_and_the_roles_at_it() {
     let id = deleted.text_of("id");
     for node in [&world.node, &other] {
         node.token(&of_web.secret).get("/v1/whoami").await.refused(401, "token_revoked");
-        let owner = node.token(tenants_secret(&world, "owner").await.as_str());
+        let owner = node.token(&owner.secret);
         let shown = owner.get(&format!("/v1/tokens/{}", of_web.id)).await;
         assert_eq!(shown.expect(200)["revoked"]["reason"], "project-deleted");
         let listed = owner.get(&format!("/v1/tokens?organization=acme&project={id}&status=all")).await;
@@ -37,13 +38,6 @@ async fn a_deleted_project_takes_its_tokens_and_the_roles_at_it() {
     assert_eq!(tenants.verifier.verify_with(ask("projects:read", "api")).await.code(), "valid");
     assert_eq!(tenants.verifier.code_of(&of_web.secret).await, "revoked");
     tenants.owner.mint("w", web, &["project-admin"]).await;
+    other.catches_up_with(&world.node).await;
     assert_eq!(other.difference(&world.node), None);
-}
-
-/// The secret of a fresh token with a role at `acme`.
-async fn tenants_secret(world: &World, role: &str) -> String {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let name = format!("{role} {}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    world.node.admin().mint(&name, json!({"organization": "acme"}), &[role]).await.secret
 }

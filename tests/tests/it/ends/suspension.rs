@@ -28,6 +28,7 @@ async fn a_suspended_organization_is_refused_on_every_node_until_it_is_restored(
         // Nobody else's are touched.
         tenants.other_verifier.get("/v1/whoami").await.expect(200);
     }
+    other.catches_up_with(&world.node).await;
     assert_eq!(other.difference(&world.node), None);
 }
 
