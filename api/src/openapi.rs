@@ -49,9 +49,17 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(tokens::whoami::whoami))
         .routes(routes!(instance::show::show, instance::update::update))
         .routes(routes!(organizations::create::create, organizations::list::list))
-        .routes(routes!(organizations::show::show, organizations::rename::rename))
+        .routes(routes!(
+            organizations::show::show,
+            organizations::rename::rename,
+            organizations::delete::delete
+        ))
+        .routes(routes!(organizations::suspend::suspend))
+        .routes(routes!(organizations::restore::restore))
+        .routes(routes!(organizations::contents::contents))
         .routes(routes!(projects::create::create, projects::list::list))
-        .routes(routes!(projects::show::show, projects::rename::rename))
+        .routes(routes!(projects::show::show, projects::rename::rename, projects::delete::delete))
+        .routes(routes!(projects::contents::contents))
         .routes(routes!(tokens::mint::mint, tokens::list::list))
         .routes(routes!(tokens::narrow::narrow))
         .routes(routes!(tokens::identify::identify))

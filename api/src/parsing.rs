@@ -110,6 +110,8 @@ pub fn bodies(text: &str) {
     check::<wire::NewOrganization>(text);
     check::<wire::NewProject>(text);
     check::<wire::Rename>(text);
+    check::<wire::Suspend>(text);
+    check::<wire::Delete>(text);
     check::<wire::InstanceChange>(text);
 }
 

@@ -222,9 +222,9 @@ impl<'a> Reach<'a> {
     }
 }
 
-/// The role that a grant of a token of `scope` names.
+/// The role that a grant of a token of `scope` names; none once the grant has ended with its project.
 pub fn role_of<'a>(state: &'a State, scope: Scope, grant: &Grant) -> Option<&'a Arc<Role>> {
-    state.role(scope.organization(), &grant.role)
+    state.role(scope.organization(), &grant.role).filter(|_| !state.has_ended(grant))
 }
 
 /// Whether `token` may do `permission` at `place`: each link of its chain has to allow it.

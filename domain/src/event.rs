@@ -315,6 +315,21 @@ pub enum Event {
         /// As it is.
         after: Naming,
     },
+    /// An organization's tokens are refused, until it is restored.
+    OrganizationSuspended {
+        /// Why, in somebody's words.
+        note: Option<Box<str>>,
+    },
+    /// A suspended organization's tokens are accepted again.
+    OrganizationRestored {
+        /// Why, in somebody's words.
+        note: Option<Box<str>>,
+    },
+    /// An organization ended, with everything in it.
+    OrganizationDeleted {
+        /// Why, in somebody's words.
+        note: Option<Box<str>>,
+    },
     /// A project began.
     ProjectCreated {
         /// The new project.
@@ -330,6 +345,13 @@ pub enum Event {
         before: Naming,
         /// As it is.
         after: Naming,
+    },
+    /// A project ended, with everything in it.
+    ProjectDeleted {
+        /// The project.
+        project: ProjectId,
+        /// Why, in somebody's words.
+        note: Option<Box<str>>,
     },
     /// A token began.
     TokenMinted(TokenMinted),
@@ -379,12 +401,14 @@ impl Event {
     /// What the event made or changed, for the answer to a repeated request.
     pub fn subject(&self, organization: Option<OrganizationId>) -> Option<Subject> {
         match self {
-            Self::OrganizationCreated(_) | Self::OrganizationRenamed { .. } => {
-                organization.map(Subject::Organization)
-            }
-            Self::ProjectCreated { project, .. } | Self::ProjectRenamed { project, .. } => {
-                Some(Subject::Project(*project))
-            }
+            Self::OrganizationCreated(_)
+            | Self::OrganizationRenamed { .. }
+            | Self::OrganizationSuspended { .. }
+            | Self::OrganizationRestored { .. }
+            | Self::OrganizationDeleted { .. } => organization.map(Subject::Organization),
+            Self::ProjectCreated { project, .. }
+            | Self::ProjectRenamed { project, .. }
+            | Self::ProjectDeleted { project, .. } => Some(Subject::Project(*project)),
             Self::TokenMinted(TokenMinted { token, .. })
             | Self::TokenDescribed { token, .. }
             | Self::TokenGrantsChanged { token, .. }

@@ -8,6 +8,7 @@
 //! what comes in, so the same log always folds to the same state and every decision can be made again.
 
 pub mod authority;
+pub mod contents;
 pub mod decide;
 pub mod event;
 pub mod id;

@@ -132,6 +132,10 @@ fn write<S: Serialize>(out: &mut Vec<u8>, kind: &'static str, head: &Head<'_, S>
     serde_json::to_writer(&mut *out, &keys).expect("a head is plain data and the writer is memory");
     let joint = out.len() - 1;
     serde_json::to_writer(&mut *out, body).expect("an event is plain data and the writer is memory");
+    if &out[joint + 1..] == b"{}" {
+        out.truncate(joint + 1);
+        return;
+    }
     out[joint] = b',';
     out.remove(joint + 1);
 }
@@ -188,6 +192,19 @@ struct ProjectBody {
     naming: Naming,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Noted {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<Box<str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ProjectNoted {
+    project: ProjectId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<Box<str>>,
+}
+
 events! {
     AUTHORITY_STARTED = "AuthorityStarted":
         Event::AuthorityStarted { origin, log_key, policy }
@@ -215,6 +232,15 @@ events! {
     ORGANIZATION_RENAMED = "OrganizationRenamed":
         Event::OrganizationRenamed { before, after } => Renaming { before: before.clone(), after: after.clone() },
         Renaming => |b| Event::OrganizationRenamed { before: b.before, after: b.after };
+    ORGANIZATION_SUSPENDED = "OrganizationSuspended":
+        Event::OrganizationSuspended { note } => Noted { note: note.clone() },
+        Noted => |b| Event::OrganizationSuspended { note: b.note };
+    ORGANIZATION_RESTORED = "OrganizationRestored":
+        Event::OrganizationRestored { note } => Noted { note: note.clone() },
+        Noted => |b| Event::OrganizationRestored { note: b.note };
+    ORGANIZATION_DELETED = "OrganizationDeleted":
+        Event::OrganizationDeleted { note } => Noted { note: note.clone() },
+        Noted => |b| Event::OrganizationDeleted { note: b.note };
     PROJECT_CREATED = "ProjectCreated":
         Event::ProjectCreated { project, naming } => ProjectBody { project: *project, naming: naming.clone() },
         ProjectBody => |b| Event::ProjectCreated { project: b.project, naming: b.naming };
@@ -222,6 +248,9 @@ events! {
         Event::ProjectRenamed { project, before, after }
             => ProjectRenaming { project: *project, before: before.clone(), after: after.clone() },
         ProjectRenaming => |b| Event::ProjectRenamed { project: b.project, before: b.before, after: b.after };
+    PROJECT_DELETED = "ProjectDeleted":
+        Event::ProjectDeleted { project, note } => ProjectNoted { project: *project, note: note.clone() },
+        ProjectNoted => |b| Event::ProjectDeleted { project: b.project, note: b.note };
     TOKEN_MINTED = "TokenMinted":
         Event::TokenMinted(minted) => minted, TokenMinted => Event::TokenMinted;
     TOKEN_DESCRIBED = "TokenDescribed":
@@ -457,6 +486,19 @@ mod tests {
         events
     }
 
+    /// With what may be absent and without it.
+    fn end_events() -> impl Iterator<Item = Event> {
+        [Some("it did not pay"), None].into_iter().flat_map(|note| {
+            let note: Option<Box<str>> = note.map(Into::into);
+            [
+                Event::OrganizationSuspended { note: note.clone() },
+                Event::OrganizationRestored { note: note.clone() },
+                Event::OrganizationDeleted { note: note.clone() },
+                Event::ProjectDeleted { project: ProjectId(id(2)), note },
+            ]
+        })
+    }
+
     fn actors() -> [Actor<Box<str>>; 5] {
         let of = |level| Actor {
             by: By::Token(level, secret().prefix()),
@@ -483,7 +525,7 @@ mod tests {
     }
 
     fn every_line() -> Vec<Line> {
-        let events = instance_events().into_iter().chain(token_events());
+        let events = instance_events().into_iter().chain(token_events()).chain(end_events());
         events.zip(1..).map(|(event, n)| line(event, n)).collect()
     }
 

@@ -4,7 +4,7 @@
 //! text, compares times as text, and answers by trying everything. It is slow, and has no cleverness to be wrong in.
 
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An organization and a project in it; none and none is the instance.
 type Place<'a> = (Option<&'a str>, Option<&'a str>);
@@ -31,6 +31,10 @@ struct Model {
     roles: BTreeMap<String, Vec<String>>,
     projects: BTreeMap<String, String>,
     tokens: BTreeMap<String, Held>,
+    /// Organizations.
+    suspended: BTreeSet<String>,
+    /// Organizations and projects.
+    deleted: BTreeSet<String>,
 }
 
 /// One question, all in ids.
@@ -81,6 +85,10 @@ impl Model {
             "RoleDefined" => drop(self.roles.insert(text(&line["role"]), texts(&line["permissions"]))),
             "RoleChanged" => drop(self.roles.insert(text(&line["role"]), texts(&line["after"]))),
             "ProjectCreated" => drop(self.projects.insert(text(&line["project"]), text(&line["org"]))),
+            "OrganizationSuspended" => assert!(self.suspended.insert(text(&line["org"]))),
+            "OrganizationRestored" => assert!(self.suspended.remove(&text(&line["org"]))),
+            "OrganizationDeleted" => assert!(self.deleted.insert(text(&line["org"]))),
+            "ProjectDeleted" => assert!(self.deleted.insert(text(&line["project"]))),
             "TokenMinted" => drop(self.tokens.insert(id, minted(&line))),
             "TokenDescribed" => self.of(&id).name = text(&line["after"]["name"]),
             "TokenGrantsChanged" => self.of(&id).grants = texts(&line["after"]),
@@ -122,7 +130,9 @@ impl Model {
     }
 
     fn is_revoked(&self, id: &str) -> bool {
-        self.chain(id).iter().any(|link| link.revoked)
+        let held = &self.tokens[id];
+        let mut places = held.org.iter().chain(&held.project);
+        places.any(|place| self.deleted.contains(place)) || self.chain(id).iter().any(|link| link.revoked)
     }
 
     fn is_live(&self, id: &str, at: &str) -> bool {
@@ -135,6 +145,7 @@ impl Model {
             link.grants.iter().any(|grant| {
                 let (role, project) = grant.split_once('@').map_or((&**grant, None), |(r, p)| (r, Some(p)));
                 contains((link.org.as_deref(), project.or(link.project.as_deref())), place)
+                    && project.is_none_or(|project| !self.deleted.contains(project))
                     && self.roles[role].iter().any(|pattern| stands_for(pattern, permission))
             })
         })
@@ -149,6 +160,9 @@ impl Model {
         }
         if self.is_revoked(id) {
             return Some("revoked");
+        }
+        if chain[0].org.as_ref().is_some_and(|org| self.suspended.contains(org)) {
+            return Some("organization_suspended");
         }
         if chain.iter().any(|link| at < &*link.start) {
             return Some("not_yet_valid");
@@ -172,11 +186,13 @@ impl Model {
         if let Some(refusal) = self.refusal(id, hash, asked.at, asked.address) {
             return refusal;
         }
-        if held.org.as_deref().is_some_and(|org| org != asked.org) {
+        if held.org.as_deref().is_some_and(|org| org != asked.org) || self.deleted.contains(asked.org) {
             return "wrong_organization";
         }
-        if asked.project.is_some_and(|project| self.projects.get(project).is_none_or(|org| org != asked.org))
-        {
+        let is_there = |project: &str| {
+            !self.deleted.contains(project) && self.projects.get(project).is_some_and(|org| org == asked.org)
+        };
+        if asked.project.is_some_and(|project| !is_there(project)) {
             return "wrong_project";
         }
         if asked.project.is_some() && held.project.is_some() && held.project.as_deref() != asked.project {
@@ -233,8 +249,9 @@ mod histories {
     use super::{Asked, Model, Place};
     use crate::authority::Caller;
     use crate::decide::{
-        Command, Decision, Expiry, Mint, NamingChange, Narrow, Particulars, RenameOrganization,
-        RenameProject, Request, Revoke, Rotate, ScopeText, Update,
+        Command, Decision, DeleteOrganization, DeleteProject, Expiry, Mint, NamingChange, Narrow,
+        Particulars, RenameOrganization, RenameProject, Request, RestoreOrganization, Revoke, Rotate,
+        ScopeText, SuspendOrganization, Update,
     };
     use crate::event::Subject;
     use crate::id::TokenId;
@@ -431,7 +448,7 @@ mod histories {
             let level = self.world.token(token).scope.level() as usize;
             let own = actor.map_or(0, |id| self.world.token(id).scope.level() as usize);
             let name = format!("n{}", dice[9] % 6);
-            match what % 16 {
+            match what % 20 {
                 0..=3 => {
                     let (scope, level) = self.scope(dice[6]);
                     let grants = self.grants(level, [dice[1], dice[2]]);
@@ -463,11 +480,36 @@ mod histories {
                     let organization = one(&self.orgs.each_ref(), dice[0]).clone();
                     Command::RenameOrganization(RenameOrganization { organization, change })
                 }
-                _ => {
+                15 => {
                     let change = NamingChange { name: Some(name), display_name: None };
                     let (organization, project) = (self.orgs[0].clone(), self.projects[0].clone());
                     Command::RenameProject(RenameProject { organization, project, change })
                 }
+                _ => self.end(what, dice),
+            }
+        }
+
+        /// Suspensions are mostly taken back, and little is deleted, or nothing else would happen.
+        fn end(&self, what: u8, dice: Dice) -> Command {
+            let (index, project) = one(&[(0, 0), (0, 1), (1, 2)], dice[0]);
+            let organization = self.orgs[index].clone();
+            let name_of = |id: &str| {
+                let of_organization = self.world.state.find_organization(id);
+                of_organization.map(|found| found.naming.name.to_string()).unwrap_or_default()
+            };
+            match what % 20 {
+                16 => Command::SuspendOrganization(SuspendOrganization { organization, note: None }),
+                17 if dice[1].is_multiple_of(4) => {
+                    let confirm = name_of(&organization);
+                    Command::DeleteOrganization(DeleteOrganization { organization, confirm, note: None })
+                }
+                18 if dice[1].is_multiple_of(2) => {
+                    let project = self.projects[project].clone();
+                    let id = project.parse().ok().and_then(|id| self.world.state.project(id));
+                    let confirm = id.map(|found| found.naming.name.to_string()).unwrap_or_default();
+                    Command::DeleteProject(DeleteProject { organization, project, confirm, note: None })
+                }
+                _ => Command::RestoreOrganization(RestoreOrganization { organization, note: None }),
             }
         }
 

@@ -4,7 +4,8 @@
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
 use crate::authority::Caller;
-use crate::decide::{ScopeText, find_organization, find_project, is_self};
+use crate::contents::Contents;
+use crate::decide::{ScopeText, find_organization_ever, find_project_ever, is_self};
 use crate::id::TokenId;
 use crate::name::Name;
 use crate::rejection::Rejection;
@@ -34,6 +35,8 @@ pub enum Read {
     Project(String, String),
     /// Tokens, of a scope or of all that the caller may read.
     Tokens(Option<ScopeText>),
+    /// How much there is in an organization or a project.
+    Contents(ScopeText),
     /// One token.
     Token(TokenId),
     /// Tokens by their text or prefix, among those that the caller may read.
@@ -48,7 +51,7 @@ impl Read {
             Self::Instance => Some("instance:read"),
             Self::Organizations | Self::Organization(_) => Some("organizations:read"),
             Self::Projects(_) | Self::Project(..) => Some("projects:read"),
-            Self::Tokens(_) | Self::Token(_) | Self::Identify => Some("tokens:read"),
+            Self::Tokens(_) | Self::Contents(_) | Self::Token(_) | Self::Identify => Some("tokens:read"),
         }
     }
 }
@@ -63,6 +66,7 @@ impl Read {
             }
             Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
             Self::Tokens(scope) => scope.as_ref().map(ScopeText::object),
+            Self::Contents(scope) => Some(scope.object()),
             Self::Token(id) => Some(format!("token:{id}")),
         }
     }
@@ -77,14 +81,15 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Organizations => caller.require_somewhere(state, "organizations:read", own),
         Read::Organization(text) => organization(state, caller, text).map(drop),
         Read::Projects(text) => {
-            let found = find_organization(state, caller, text)?;
+            let found = find_organization_ever(state, caller, text)?;
             caller.require_somewhere(state, "projects:read", Scope::Organization(found.id))
         }
         Read::Project(organization, text) => project(state, caller, organization, text).map(drop),
         Read::Tokens(scope) => {
-            let place = scope.as_ref().map_or(Ok(own), |scope| scope.find(state, caller))?;
+            let place = scope.as_ref().map_or(Ok(own), |scope| scope.find_ever(state, caller))?;
             caller.require_somewhere(state, "tokens:read", place)
         }
+        Read::Contents(scope) => Contents::authorize(state, caller, scope),
         Read::Token(id) => token(state, caller, *id).map(drop),
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
     }
@@ -96,7 +101,7 @@ pub fn organization<'a>(
     caller: &Caller,
     text: &str,
 ) -> Result<&'a Arc<Organization>, Rejection> {
-    let found = find_organization(state, caller, text)?;
+    let found = find_organization_ever(state, caller, text)?;
     caller.require(state, "organizations:read", Scope::Organization(found.id))?;
     Ok(found)
 }
@@ -108,7 +113,7 @@ pub fn project<'a>(
     organization: &str,
     text: &str,
 ) -> Result<&'a Arc<Project>, Rejection> {
-    let found = find_project(state, caller, organization, text)?;
+    let found = find_project_ever(state, caller, organization, text)?;
     caller.require(state, "projects:read", Scope::Project(found.organization, found.id))?;
     Ok(found)
 }
@@ -149,7 +154,7 @@ pub fn projects(
     after: Option<&Name>,
     limit: usize,
 ) -> Result<Vec<Arc<Project>>, Rejection> {
-    let organization = find_organization(state, caller, organization)?.id;
+    let organization = find_organization_ever(state, caller, organization)?.id;
     Ok(state
         .projects_after(organization, after)
         .filter(|project| caller.may(state, "projects:read", Scope::Project(organization, project.id)))
@@ -258,7 +263,7 @@ impl<'a> Listing<'a> {
 
     /// Looks at some more tokens; says whether there are any left to look at.
     pub fn step(&mut self, state: &State, caller: &Caller, at: Timestamp) -> Result<bool, Rejection> {
-        let scope = self.filter.scope.as_ref().map(|scope| scope.find(state, caller)).transpose()?;
+        let scope = self.filter.scope.as_ref().map(|scope| scope.find_ever(state, caller)).transpose()?;
         let slots = Slots::of(state, caller, scope);
         // Slots are in the order of minting, so a list in that order is whole once its page is full.
         let by_minting = self.order.key == SortKey::Created;
@@ -337,7 +342,9 @@ fn matches(state: &State, filter: &Filter, token: &Arc<Token>, at: Timestamp) ->
     filter.level.is_none_or(|level| token.scope.level() == level)
         && filter.name.as_deref().is_none_or(|name| *token.name == *name)
         && filter.prefix.as_deref().is_none_or(|prefix| token.prefix.as_str().starts_with(prefix))
-        && filter.role.as_ref().is_none_or(|role| token.grants.iter().any(|grant| grant.role == *role))
+        && filter.role.as_ref().is_none_or(|role| {
+            token.grants.iter().any(|grant| grant.role == *role && !state.has_ended(grant))
+        })
         && filter.created_by.as_deref().is_none_or(by)
         && filter.expiring_before.is_none_or(|end| state.expiry(token).is_some_and(|expiry| expiry < end))
         && filter.status.is_none_or(|status| state.status(token, at) == status)

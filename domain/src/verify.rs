@@ -230,16 +230,13 @@ pub fn standing(
     if shown.is_superseded(at) {
         return Err(Code::Superseded);
     }
-    let suspended = token
-        .scope
-        .organization()
-        .and_then(|id| state.organization(id))
-        .is_some_and(|organization| organization.suspended);
+    // All links of a chain are of the token's own scope, or of one that contains it and ends no sooner.
+    let closed = state.closed(token.scope);
     let of_link = |link: &Arc<Token>| {
         if link.revocation.is_some() {
             Some(Code::Revoked)
-        } else if suspended {
-            Some(Code::OrganizationSuspended)
+        } else if closed.is_some() {
+            closed
         } else if link.not_before.is_some_and(|start| at < start) {
             Some(Code::NotYetValid)
         } else if link.is_expired(at) {
@@ -256,7 +253,7 @@ pub fn standing(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::Expiry;
+    use crate::decide::{Command, Expiry, SuspendOrganization};
     use crate::id::TokenId;
     use crate::testing::{Ask, World, absent, admin, forbidden, invalid};
     use std::time::Duration;
@@ -316,7 +313,8 @@ mod tests {
         assert_eq!(ask(&world, &new, wrong), Code::Expired);
         world.at = now;
         assert_eq!(ask(&world, &new, wrong), Code::NotYetValid);
-        world.state.suspend(world.scope("acme").organization().unwrap());
+        let suspend = SuspendOrganization { organization: "acme".to_owned(), note: None };
+        world.admin(Command::SuspendOrganization(suspend));
         assert_eq!(ask(&world, &new, wrong), Code::OrganizationSuspended);
         world.revoke(&admin(), id, false).unwrap();
         assert_eq!(ask(&world, &new, wrong), Code::Revoked);

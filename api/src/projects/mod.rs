@@ -1,6 +1,8 @@
 //! Projects of organizations.
 
+pub(crate) mod contents;
 pub(crate) mod create;
+pub(crate) mod delete;
 pub(crate) mod list;
 pub(crate) mod rename;
 pub(crate) mod show;
@@ -9,6 +11,7 @@ use crate::app::App;
 use crate::change::Done;
 use crate::edge::Problem;
 use crate::edge::codes;
+use crate::organizations::view_deletion;
 use crate::wire;
 use domain::event::Subject;
 use domain::state::{Project, State};
@@ -22,6 +25,7 @@ pub(crate) fn view(state: &State, project: &Project) -> wire::Project {
         name: project.naming.name.to_string(),
         display_name: project.naming.display_name.as_deref().map(str::to_owned),
         created_at: project.created_at.to_string(),
+        deleted: project.deletion.as_deref().map(view_deletion),
         revision: project.revision,
     }
 }

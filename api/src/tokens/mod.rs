@@ -105,9 +105,9 @@ pub(crate) fn view_scope(state: &State, scope: Scope) -> wire::Scope {
     wire::Scope { instance: (scope == Scope::Instance).then_some(true), organization, project }
 }
 
-/// Grants in names.
+/// Grants in names, without those that have ended with their project.
 pub(crate) fn view_grants(state: &State, grants: &[Grant]) -> Vec<String> {
-    grants.iter().map(|grant| view_grant(state, grant)).collect()
+    grants.iter().filter(|grant| !state.has_ended(grant)).map(|grant| view_grant(state, grant)).collect()
 }
 
 /// A grant in names.

@@ -104,7 +104,8 @@ struct Grants<'a>(&'a State, &'a [Grant]);
 impl Serialize for Grants<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(state, grants) = *self;
-        serializer.collect_seq(grants.iter().map(|grant| InNames(state, grant)))
+        let in_force = grants.iter().filter(|grant| !state.has_ended(grant));
+        serializer.collect_seq(in_force.map(|grant| InNames(state, grant)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What goes over the wire, for the server and for the command line.
 
+mod ends;
 mod instance;
 mod organization;
 mod problem;
@@ -7,6 +8,7 @@ mod token;
 mod verify;
 
 pub use crate::page::Page;
+pub use ends::{Contents, Delete, OrganizationStatus, StatusChange, Suspend, TokenCounts};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
 pub use problem::{FieldProblem, Problem};

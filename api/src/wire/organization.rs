@@ -1,3 +1,4 @@
+use super::{OrganizationStatus, StatusChange};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -14,9 +15,17 @@ pub struct Organization {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "Acme Corporation")]
     pub display_name: Option<String>,
+    /// Whether its tokens are in force.
+    pub status: OrganizationStatus,
     /// When it began.
     #[schema(example = "2026-11-22T10:15:00.123456Z")]
     pub created_at: String,
+    /// How it was suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<StatusChange>,
+    /// How it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<StatusChange>,
     /// Which change of it this is; the `ETag` says the same.
     pub revision: u64,
 }
@@ -53,6 +62,9 @@ pub struct Project {
     /// When it began.
     #[schema(example = "2026-11-22T10:15:00.123456Z")]
     pub created_at: String,
+    /// How it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<StatusChange>,
     /// Which change of it this is; the `ETag` says the same.
     pub revision: u64,
 }

@@ -5,6 +5,7 @@
 
 mod auth;
 mod completions;
+mod ends;
 mod org;
 mod project;
 mod prompt;

@@ -2,7 +2,7 @@
 
 use super::table::Tone;
 use super::times::{ago, exact, relative};
-use api::wire::{Organization, Project, Scope, Status, Token};
+use api::wire::{Organization, OrganizationStatus, Project, Scope, Status, StatusChange, Token};
 use domain::time::Timestamp;
 
 /// Something that can stand in a table.
@@ -23,30 +23,53 @@ fn plain(text: impl Into<String>) -> (String, Tone) {
 }
 
 impl Row for Organization {
-    const COLUMNS: &'static [&'static str] = &["ID", "NAME", "DISPLAY NAME", "CREATED"];
+    const COLUMNS: &'static [&'static str] = &["ID", "NAME", "DISPLAY NAME", "STATUS", "CREATED"];
 
     fn cells(&self, now: Timestamp) -> Vec<(String, Tone)> {
         vec![
             plain(self.id),
             plain(&self.name),
             plain(self.display_name.as_deref().unwrap_or_default()),
+            match self.status {
+                OrganizationStatus::Active => plain("active"),
+                OrganizationStatus::Suspended => ("suspended".to_owned(), Tone::Ended),
+                OrganizationStatus::Deleted => ("deleted".to_owned(), Tone::Ended),
+            },
             plain(ago(&self.created_at, now)),
         ]
     }
 
     fn details(&self, now: Timestamp) -> Vec<(&'static str, String)> {
-        vec![
+        let mut details = vec![
             ("ID", self.id.to_string()),
             ("NAME", self.name.clone()),
             ("DISPLAY NAME", self.display_name.clone().unwrap_or_default()),
             ("CREATED", exact(&self.created_at, now)),
-            ("REVISION", self.revision.to_string()),
-        ]
+        ];
+        details.extend(change(["SUSPENDED", "SUSPENDED BY"], self.suspended.as_ref(), now));
+        details.extend(change(["DELETED", "DELETED BY"], self.deleted.as_ref(), now));
+        details.push(("REVISION", self.revision.to_string()));
+        details
     }
 
     fn id(&self) -> String {
         self.id.to_string()
     }
+}
+
+/// How something was suspended or deleted, if it was.
+fn change(
+    [time, by]: [&'static str; 2],
+    change: Option<&StatusChange>,
+    now: Timestamp,
+) -> Vec<(&'static str, String)> {
+    change.map_or_else(Vec::new, |change| {
+        vec![
+            (time, exact(&change.at, now)),
+            (by, change.by.clone()),
+            ("NOTE", change.note.clone().unwrap_or_default()),
+        ]
+    })
 }
 
 impl Row for Project {
@@ -63,14 +86,16 @@ impl Row for Project {
     }
 
     fn details(&self, now: Timestamp) -> Vec<(&'static str, String)> {
-        vec![
+        let mut details = vec![
             ("ID", self.id.to_string()),
             ("NAME", self.name.clone()),
             ("ORGANIZATION", format!("{} ({})", self.organization, self.organization_id)),
             ("DISPLAY NAME", self.display_name.clone().unwrap_or_default()),
             ("CREATED", exact(&self.created_at, now)),
-            ("REVISION", self.revision.to_string()),
-        ]
+        ];
+        details.extend(change(["DELETED", "DELETED BY"], self.deleted.as_ref(), now));
+        details.push(("REVISION", self.revision.to_string()));
+        details
     }
 
     fn id(&self) -> String {
@@ -261,7 +286,10 @@ mod tests {
             id: Uuid::from_u128(1),
             name: "acme".to_owned(),
             display_name: Some("Acme\nCorporation".to_owned()),
+            status: OrganizationStatus::Active,
             created_at: "2026-11-22T11:59:30.000000Z".to_owned(),
+            suspended: None,
+            deleted: None,
             revision: 0,
         };
         let project = Project {
@@ -271,20 +299,21 @@ mod tests {
             name: "web".to_owned(),
             display_name: None,
             created_at: "2026-11-22T11:59:30.000000Z".to_owned(),
+            deleted: None,
             revision: 0,
         };
         let organizations = table::columns(Organization::COLUMNS, vec![organization.cells(now())], false);
         let projects = table::columns(Project::COLUMNS, vec![project.cells(now())], false);
         insta::assert_snapshot!(format!("{organizations}\n{projects}"), @r"
-        ID                                    NAME  DISPLAY NAME       CREATED
-        00000000-0000-0000-0000-000000000001  acme  Acme\nCorporation  30 seconds ago
+        ID                                    NAME  DISPLAY NAME       STATUS  CREATED
+        00000000-0000-0000-0000-000000000001  acme  Acme\nCorporation  active  30 seconds ago
 
         ID                                    NAME  ORGANIZATION  DISPLAY NAME  CREATED
         00000000-0000-0000-0000-000000000002  web   acme          -             30 seconds ago
         ");
         assert_eq!(
             table::columns(Organization::COLUMNS, Vec::new(), false),
-            "ID  NAME  DISPLAY NAME  CREATED\n"
+            "ID  NAME  DISPLAY NAME  STATUS  CREATED\n"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! New tokens: minted, or narrowed from the caller's own.
 
-use super::{Decision, find_organization, find_project, metadata};
+use super::{Decision, find_organization, find_organization_ever, find_project, find_project_ever, metadata};
 use crate::authority::{Caller, Reach};
 use crate::event::{Event, Subject, TokenMinted};
 use crate::id::TokenId;
@@ -70,6 +70,18 @@ impl ScopeText {
                 find_organization(state, caller, organization).map(|found| Scope::Organization(found.id))
             }
             Self::Project(organization, project) => find_project(state, caller, organization, project)
+                .map(|found| Scope::Project(found.organization, found.id)),
+        }
+    }
+
+    /// The same for a look: what is deleted is found by its id.
+    pub fn find_ever(&self, state: &State, caller: &Caller) -> Result<Scope, Rejection> {
+        match self {
+            Self::Instance => Ok(Scope::Instance),
+            Self::Organization(organization) => {
+                find_organization_ever(state, caller, organization).map(|found| Scope::Organization(found.id))
+            }
+            Self::Project(organization, project) => find_project_ever(state, caller, organization, project)
                 .map(|found| Scope::Project(found.organization, found.id)),
         }
     }

@@ -4,11 +4,13 @@
 //! allowed (`authorize_…`) stands apart from what it does, because a repeated request is authorized again without
 //! being done again.
 
+mod ends;
 mod instance;
 mod mint;
 mod organization;
 mod token;
 
+pub use ends::{DeleteOrganization, DeleteProject, RestoreOrganization, SuspendOrganization};
 pub use instance::{ChangePolicy, Resume, Start};
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
@@ -68,10 +70,18 @@ pub enum Command {
     CreateOrganization(CreateOrganization),
     /// Rename an organization.
     RenameOrganization(RenameOrganization),
+    /// Refuse an organization's tokens until it is restored.
+    SuspendOrganization(SuspendOrganization),
+    /// Accept a suspended organization's tokens again.
+    RestoreOrganization(RestoreOrganization),
+    /// End an organization with everything in it.
+    DeleteOrganization(DeleteOrganization),
     /// Begin a project.
     CreateProject(CreateProject),
     /// Rename a project.
     RenameProject(RenameProject),
+    /// End a project with everything in it.
+    DeleteProject(DeleteProject),
     /// Begin a token.
     Mint(Mint),
     /// Begin a token that can do no more than the caller, and ends with it.
@@ -92,8 +102,11 @@ impl Command {
             Self::ChangePolicy(_) => Some("instance:update"),
             Self::CreateOrganization(_) => Some("organizations:create"),
             Self::RenameOrganization(_) => Some("organizations:update"),
+            Self::SuspendOrganization(_) | Self::RestoreOrganization(_) => Some("organizations:suspend"),
+            Self::DeleteOrganization(_) => Some("organizations:delete"),
             Self::CreateProject(_) => Some("projects:create"),
             Self::RenameProject(_) => Some("projects:update"),
+            Self::DeleteProject(_) => Some("projects:delete"),
             Self::Mint(_) => Some("tokens:mint"),
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
@@ -113,11 +126,15 @@ impl Command {
             | Self::CreateOrganization(_)
             | Self::Narrow(_) => None,
             Self::RenameOrganization(RenameOrganization { organization, .. })
+            | Self::SuspendOrganization(SuspendOrganization { organization, .. })
+            | Self::RestoreOrganization(RestoreOrganization { organization, .. })
+            | Self::DeleteOrganization(DeleteOrganization { organization, .. })
             | Self::CreateProject(CreateProject { organization, .. }) => {
                 Some(format!("organization:{organization}"))
             }
-            Self::RenameProject(rename) => {
-                Some(format!("project:{}/{}", rename.organization, rename.project))
+            Self::RenameProject(RenameProject { organization, project, .. })
+            | Self::DeleteProject(DeleteProject { organization, project, .. }) => {
+                Some(format!("project:{organization}/{project}"))
             }
             Self::Mint(mint) => Some(mint.scope.object()),
             Self::Update(Update { token, .. })
@@ -180,9 +197,19 @@ pub fn decide(
         Command::RenameOrganization(rename) => {
             organization::rename(state, caller, at, rename, request.expected_revision)
         }
+        Command::SuspendOrganization(suspend) => {
+            ends::suspend(state, caller, suspend, request.expected_revision)
+        }
+        Command::RestoreOrganization(restore) => {
+            ends::restore(state, caller, restore, request.expected_revision)
+        }
+        Command::DeleteOrganization(delete) => ends::delete(state, caller, delete, request.expected_revision),
         Command::CreateProject(create) => organization::create_project(state, caller, create),
         Command::RenameProject(rename) => {
             organization::rename_project(state, caller, rename, request.expected_revision)
+        }
+        Command::DeleteProject(delete) => {
+            ends::delete_project(state, caller, delete, request.expected_revision)
         }
         Command::Mint(mint) => mint::mint(state, caller, at, mint),
         Command::Narrow(narrow) => mint::narrow(state, caller, at, narrow),
@@ -211,10 +238,19 @@ fn authorize_repeated(
         Command::ChangePolicy(_) => caller.require(state, "instance:update", Scope::Instance),
         Command::CreateOrganization(_) => caller.require(state, "organizations:create", Scope::Instance),
         Command::RenameOrganization(_) => require("organizations:update", place),
+        Command::SuspendOrganization(_) | Command::RestoreOrganization(_) if caller.may_know(place) => {
+            require("organizations:suspend", Scope::Instance)
+        }
+        Command::DeleteOrganization(_) => require("organizations:delete", place),
         Command::CreateProject(_) => {
             require("projects:create", place.organization().map_or(place, Scope::Organization))
         }
         Command::RenameProject(_) => require("projects:update", place),
+        // The deletion may itself have ended what allowed it; its answer says no more than that it is done.
+        Command::DeleteProject(_) if caller.may_know(place) => Ok(()),
+        Command::SuspendOrganization(_) | Command::RestoreOrganization(_) | Command::DeleteProject(_) => {
+            Err(absent(subject))
+        }
         // The answer hands the secret out again, so the caller still has to hold what the token can do.
         Command::Mint(_) => {
             require("tokens:mint", place)?;
@@ -322,6 +358,18 @@ pub(crate) fn find_organization<'a>(
         .ok_or_else(|| Rejection::not_found("organization", text))
 }
 
+/// The same, with deleted ones by their ids.
+pub(crate) fn find_organization_ever<'a>(
+    state: &'a State,
+    caller: &Caller,
+    text: &str,
+) -> Result<&'a Arc<Organization>, Rejection> {
+    let found = state.find_organization_ever(text);
+    found
+        .filter(|found| caller.may_know(Scope::Organization(found.id)))
+        .ok_or_else(|| Rejection::not_found("organization", text))
+}
+
 /// A project that the caller may know of, by the names or ids of it and its organization.
 pub(crate) fn find_project<'a>(
     state: &'a State,
@@ -331,6 +379,20 @@ pub(crate) fn find_project<'a>(
 ) -> Result<&'a Arc<Project>, Rejection> {
     let organization = find_organization(state, caller, organization)?.id;
     let found = state.find_project(organization, text);
+    found
+        .filter(|found| caller.may_know(Scope::Project(organization, found.id)))
+        .ok_or_else(|| Rejection::not_found("project", text))
+}
+
+/// The same, with deleted ones by their ids.
+pub(crate) fn find_project_ever<'a>(
+    state: &'a State,
+    caller: &Caller,
+    organization: &str,
+    text: &str,
+) -> Result<&'a Arc<Project>, Rejection> {
+    let organization = find_organization_ever(state, caller, organization)?.id;
+    let found = state.find_project_ever(organization, text);
     found
         .filter(|found| caller.may_know(Scope::Project(organization, found.id)))
         .ok_or_else(|| Rejection::not_found("project", text))

@@ -221,7 +221,8 @@ pub(super) fn revoke(
     let note = revoke.note.as_deref().filter(|text| !text.is_empty());
     let note = note.map(|text| text::clean("note", text, DESCRIPTION)).transpose()?;
     // Revoking what is revoked changes nothing, unless it now takes with it what it minted.
-    let is_done = token.revocation.is_some() && !(revoke.cascade && has_live_descendant(state, token));
+    let is_done =
+        state.own_revocation(token).is_some() && !(revoke.cascade && has_live_descendant(state, token));
     let events = if is_done {
         Vec::new()
     } else {
@@ -234,7 +235,7 @@ fn has_live_descendant(state: &State, token: &Arc<Token>) -> bool {
     let mut waiting = vec![token.id];
     while let Some(id) = waiting.pop() {
         for child in state.tokens().children(id) {
-            if child.revocation.is_none() {
+            if state.own_revocation(child).is_none() {
                 return true;
             }
             waiting.push(child.id);

@@ -1,7 +1,7 @@
 //! The fold: what each event does to the state.
 
 use super::token::{OldSecret, Revocation, Token};
-use super::{Instance, NameHolder, Organization, Project, Reply, State, Undo};
+use super::{Instance, NameHolder, Organization, Project, Reply, Standing, State, Undo};
 use crate::event::{Event, Naming, TokenMinted, TokenRevoked, TokenRotated};
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::line::Line;
@@ -15,9 +15,9 @@ use thiserror::Error;
 /// An event that cannot follow the ones before it: the log is not what this build wrote. The node stops.
 #[derive(Debug, Error)]
 #[error("the log does not fold: {0}")]
-pub struct Corrupt(String);
+pub struct Corrupt(pub(super) String);
 
-fn missing(kind: &str, id: impl std::fmt::Display) -> Corrupt {
+pub(super) fn missing(kind: &str, id: impl std::fmt::Display) -> Corrupt {
     Corrupt(format!("an event names the {kind} {id}, which no event before it made"))
 }
 
@@ -67,8 +67,12 @@ impl State {
             Event::RoleChanged { role, after, .. } => self.change_role(line.org, role, after),
             Event::OrganizationCreated(naming) => self.create_organization(line, naming),
             Event::OrganizationRenamed { after, .. } => self.rename_organization(line, after),
+            Event::OrganizationSuspended { note } => self.suspend_organization(line, note.as_deref()),
+            Event::OrganizationRestored { .. } => self.restore_organization(line),
+            Event::OrganizationDeleted { note } => self.delete_organization(line, note.as_deref()),
             Event::ProjectCreated { project, naming } => self.create_project(line, *project, naming),
             Event::ProjectRenamed { project, after, .. } => self.rename_project(*project, after),
+            Event::ProjectDeleted { project, note } => self.delete_project(line, *project, note.as_deref()),
             Event::TokenMinted(minted) => self.mint(line, minted),
             Event::TokenDescribed { token, after, .. } => self.change_token(*token, |token| {
                 token.name = after.name.clone();
@@ -134,7 +138,7 @@ impl State {
             id,
             naming: naming.clone(),
             created_at: line.at,
-            suspended: false,
+            standing: Standing::Active,
             revision: self.counters.version,
         };
         self.put_organization(organization);
@@ -171,6 +175,7 @@ impl State {
             organization,
             naming: naming.clone(),
             created_at: line.at,
+            deletion: None,
             revision: self.counters.version,
         };
         self.put_project(project);
@@ -309,24 +314,29 @@ impl State {
         self.keep(|| Undo::Role(key, before));
     }
 
-    fn put_organization(&mut self, organization: Organization) {
+    pub(super) fn put_organization(&mut self, organization: Organization) {
         let id = organization.id;
         let before = self.organizations.insert(id, Arc::new(organization));
         self.keep(|| Undo::Organization(id, before));
     }
 
-    fn put_organization_name(&mut self, name: &Name, holder: NameHolder) {
+    pub(super) fn put_organization_name(&mut self, name: &Name, holder: NameHolder) {
         let before = self.organization_names.insert(name.clone(), holder);
         self.keep(|| Undo::OrganizationName(name.clone(), before));
     }
 
-    fn put_project(&mut self, project: Project) {
+    pub(super) fn put_project(&mut self, project: Project) {
         let id = project.id;
         let before = self.projects.insert(id, Arc::new(project));
         self.keep(|| Undo::Project(id, before));
     }
 
-    fn put_project_name(&mut self, organization: OrganizationId, name: &Name, id: Option<ProjectId>) {
+    pub(super) fn put_project_name(
+        &mut self,
+        organization: OrganizationId,
+        name: &Name,
+        id: Option<ProjectId>,
+    ) {
         let key = (organization, name.clone());
         let before = match id {
             Some(id) => self.project_names.insert(key.clone(), id),

@@ -5,10 +5,12 @@
 //! reads them: the state that others see changes only when the commit has happened.
 
 mod apply;
+mod ends;
 mod token;
 mod tokens;
 
 pub use apply::Corrupt;
+pub use ends::{Standing, Suspension};
 pub use token::{OldSecret, Revocation, Shown, Status, Token};
 pub use tokens::Tokens;
 
@@ -53,8 +55,8 @@ pub struct Organization {
     pub naming: Naming,
     /// When it began.
     pub created_at: Timestamp,
-    /// Whether all its tokens are refused.
-    pub suspended: bool,
+    /// Whether its tokens are in force.
+    pub standing: Standing,
     /// The version after the event that last changed it.
     pub revision: u64,
 }
@@ -70,6 +72,8 @@ pub struct Project {
     pub naming: Naming,
     /// When it began.
     pub created_at: Timestamp,
+    /// Its end, and that of all its tokens.
+    pub deletion: Option<Arc<Revocation>>,
     /// The version after the event that last changed it.
     pub revision: u64,
 }
@@ -175,8 +179,13 @@ impl State {
         self.organizations.get(&id)
     }
 
-    /// An organization by name or id.
+    /// An organization by name or id. What is deleted is only found by [`State::find_organization_ever`].
     pub fn find_organization(&self, text: &str) -> Option<&Arc<Organization>> {
+        self.find_organization_ever(text).filter(|found| found.deletion().is_none())
+    }
+
+    /// An organization by name or id, a deleted one by its id.
+    pub fn find_organization_ever(&self, text: &str) -> Option<&Arc<Organization>> {
         let by_name = || {
             let holder = self.organization_names.get(text)?;
             holder.freed_at.is_none().then_some(holder.organization)
@@ -206,8 +215,13 @@ impl State {
         self.projects.get(&id)
     }
 
-    /// A project of an organization by name or id.
+    /// A project of an organization by name or id. What is deleted is only found by [`State::find_project_ever`].
     pub fn find_project(&self, organization: OrganizationId, text: &str) -> Option<&Arc<Project>> {
+        self.find_project_ever(organization, text).filter(|found| found.deletion.is_none())
+    }
+
+    /// A project of an organization by name or id, a deleted one by its id.
+    pub fn find_project_ever(&self, organization: OrganizationId, text: &str) -> Option<&Arc<Project>> {
         let id = match text.parse() {
             Ok(id) => id,
             Err(_) => *self.project_names.get(&(organization, Name::label(text)?))?,
@@ -342,14 +356,6 @@ mod tests {
     use crate::testing::{World, admin, texts};
 
     const DAY: Duration = Duration::from_hours(24);
-
-    impl State {
-        /// What no command brings about yet.
-        pub(crate) fn suspend(&mut self, id: OrganizationId) {
-            let organization = self.organizations.get_mut(&id).unwrap();
-            Arc::make_mut(organization).suspended = true;
-        }
-    }
 
     fn rename(name: &str, to: &str) -> Command {
         let change = NamingChange { name: Some(to.to_owned()), display_name: None };

@@ -139,14 +139,17 @@ impl Token {
 }
 
 impl State {
-    /// The revocation that ended a token: its own, or that of a token it was narrowed from; with the id of the one
-    /// whose revocation it was.
+    /// The revocation that ended a token: its own, that of a token it was narrowed from (with the id of the one whose
+    /// revocation it was), or the deletion of its project or organization.
     pub fn revocation<'a>(&'a self, token: &'a Arc<Token>) -> Option<(&'a Revocation, Option<TokenId>)> {
-        self.chain(token).find_map(|link| {
+        let revoked = self.chain(token).find_map(|link| {
             let revocation = link.revocation.as_deref()?;
             let cause = revocation.cause.or((link.id != token.id).then_some(link.id));
             Some((revocation, cause))
-        })
+        });
+        // What came first ended it.
+        let deleted = self.end_of(token.scope).map(|deletion| (deletion, None));
+        revoked.into_iter().chain(deleted).min_by_key(|(revocation, _)| revocation.at)
     }
 
     /// When a token ends by itself: the earliest expiry of its chain.
@@ -156,7 +159,7 @@ impl State {
 
     /// What has become of a token by `at`.
     pub fn status(&self, token: &Arc<Token>, at: Timestamp) -> Status {
-        if self.chain(token).any(|link| link.revocation.is_some()) {
+        if self.end_of(token.scope).is_some() || self.chain(token).any(|link| link.revocation.is_some()) {
             Status::Revoked
         } else if self.chain(token).any(|link| link.is_expired(at)) {
             Status::Expired

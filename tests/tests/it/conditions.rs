@@ -32,6 +32,8 @@ async fn a_change_of_what_has_changed_since_is_refused() {
             json!({"display_name": "A"}),
             json!({"display_name": "B"}),
         ),
+        ("/v1/organizations/acme", "POST", "/v1/organizations/acme/suspend", json!({}), json!({"note": "B"})),
+        ("/v1/organizations/acme", "POST", "/v1/organizations/acme/restore", json!({}), json!({"note": "B"})),
         (&token, "PATCH", &token, json!({"description": "A"}), json!({"description": "B"})),
         (&token, "POST", &format!("{token}/rotate"), json!({}), json!({})),
         (&token, "POST", &format!("{token}/revoke"), json!({}), json!({"cascade": true})),

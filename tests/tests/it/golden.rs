@@ -43,6 +43,18 @@ async fn tokens(world: &World) -> (Minted, Minted) {
     (ci, gateway)
 }
 
+async fn ends(world: &World) {
+    let admin = world.node.admin();
+    let confirmed = async |path: &str, name: &str| {
+        let body = json!({"confirm": name, "note": "merged"});
+        admin.call("DELETE", path).json(&body).send().await.expect(200);
+    };
+    admin.post("/v1/organizations/beta/suspend", json!({"note": "unpaid"})).await.expect(200);
+    admin.post("/v1/organizations/beta/restore", json!({})).await.expect(200);
+    confirmed("/v1/organizations/beta/projects/site", "site").await;
+    confirmed("/v1/organizations/beta", "beta").await;
+}
+
 #[tokio::test]
 async fn the_lines_of_a_scripted_life_are_these() {
     let world = World::new().await;
@@ -69,6 +81,7 @@ async fn the_lines_of_a_scripted_life_are_these() {
     let end = json!({"reason": "leaked", "note": "seen on a forum", "cascade": true});
     world.node.admin().post(&path, end).await.expect(200);
     verifier.get("/v1/whoami").await.refused(401, "token_revoked");
+    ends(&world).await;
     let mut lines = String::new();
     for entry in world.database.entries().await {
         writeln!(lines, "{}", entry.text).unwrap();

@@ -42,6 +42,10 @@ async fn each_change_that_is_repeated_has_one_effect_and_the_same_answer() {
         (own, "POST", &format!("{path}/rotate"), json!({"overlap": "1h"})),
         (own, "POST", &format!("{path}/revoke"), json!({"note": "done"})),
         (own, "DELETE", &gone, Value::Null),
+        (own, "DELETE", "/v1/organizations/acme/projects/web", json!({"confirm": "web"})),
+        (&admin, "POST", "/v1/organizations/acme/suspend", json!({"note": "unpaid"})),
+        (&admin, "POST", "/v1/organizations/acme/restore", json!({})),
+        (&admin, "DELETE", "/v1/organizations/acme", json!({"confirm": "acme"})),
     ] {
         let first = keyed(actor, method, path, "key", &body).await;
         assert!(matches!(first.status, 200 | 201), "{method} {path}: {}", first.text);

@@ -7,6 +7,7 @@ mod backwards;
 mod bounded;
 mod conditions;
 mod cuts;
+mod ends;
 mod faults;
 mod golden;
 mod hostile;

@@ -1,9 +1,15 @@
 //! Organizations.
 
+mod apply;
 mod create;
+mod delete;
+mod export;
+mod file;
 mod list;
 mod rename;
+mod restore;
 mod show;
+mod suspend;
 
 use super::Context;
 use crate::failure::{Exit, Failure};
@@ -17,12 +23,23 @@ pub(crate) enum Command {
     /// List the organizations that you may read
     #[command(visible_alias = "ls")]
     List(list::Args),
-    /// Show an organization
+    /// Show an organization, and how much is in it
     #[command(visible_alias = "describe")]
     Show(show::Args),
     /// Give an organization another name or display name
     #[command(visible_alias = "update")]
     Rename(rename::Args),
+    /// Refuse all tokens of an organization until it is restored
+    Suspend(suspend::Args),
+    /// Accept the tokens of a suspended organization again
+    Restore(restore::Args),
+    /// Delete an organization for good, with everything in it
+    #[command(visible_alias = "rm")]
+    Delete(delete::Args),
+    /// Print an organization as a file that can be reviewed, kept and applied
+    Export(export::Args),
+    /// Make an organization what a file says
+    Apply(apply::Args),
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
@@ -32,6 +49,11 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::List(args) => list::run(context, &args).await,
         Command::Show(args) => show::run(context, args).await,
         Command::Rename(args) => rename::run(context, args).await,
+        Command::Suspend(args) => suspend::run(context, args).await,
+        Command::Restore(args) => restore::run(context, args).await,
+        Command::Delete(args) => delete::run(context, args).await,
+        Command::Export(args) => export::run(context, args).await,
+        Command::Apply(args) => apply::run(context, args).await,
     }?;
     Ok(Exit::Success)
 }

@@ -1,8 +1,10 @@
-use crate::commands::{Context, not_a_secret};
+use crate::commands::{Context, ends, not_a_secret};
 use crate::failure::Failure;
+use crate::output::rows::Row as _;
+use crate::output::{self, Format, table, times};
 use api::wire::Organization;
 
-/// Show an organization
+/// Show an organization, and how much is in it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   chancery org show acme")]
@@ -18,5 +20,25 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         Some(name) => name,
         None => context.organization(&client).await?,
     };
-    context.output.details(&client.get::<Organization>(&["v1", "organizations", &name], &[]).await?)
+    let path = ["v1", "organizations", &name];
+    let organization = client.get::<Organization>(&path, &[]).await?;
+    // Who may not read its tokens is not told how many there are, and all the rest.
+    let Some(contents) = ends::count_if_allowed(&client, &path).await? else {
+        return context.output.details(&organization);
+    };
+    match context.output.format() {
+        Format::Table => {
+            let mut details = organization.value.details(times::now());
+            details.extend(ends::pairs(&contents.value));
+            output::print(&table::pairs(&details))
+        }
+        Format::Json => context.output.json(&with_contents(organization.json.get(), contents.json.get())),
+        Format::Id | Format::Secret => context.output.details(&organization),
+    }
+}
+
+/// The organization's JSON as it came, with a last key.
+fn with_contents(organization: &str, contents: &str) -> String {
+    let open = organization.trim_end().strip_suffix('}').unwrap_or(organization);
+    format!("{open},\"contents\":{contents}}}")
 }

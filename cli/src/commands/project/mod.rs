@@ -1,6 +1,7 @@
 //! Projects of an organization.
 
 mod create;
+mod delete;
 mod list;
 mod rename;
 mod show;
@@ -23,6 +24,9 @@ pub(crate) enum Command {
     /// Give a project another name or display name
     #[command(visible_alias = "update")]
     Rename(rename::Args),
+    /// Delete a project for good, with everything in it
+    #[command(visible_alias = "rm")]
+    Delete(delete::Args),
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
@@ -32,6 +36,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::List(args) => list::run(context, &args).await,
         Command::Show(args) => show::run(context, args).await,
         Command::Rename(args) => rename::run(context, args).await,
+        Command::Delete(args) => delete::run(context, args).await,
     }?;
     Ok(Exit::Success)
 }

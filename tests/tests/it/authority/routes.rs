@@ -54,12 +54,22 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new("GET", "/v1/organizations", "organizations:read").stranger(200),
         Route::new("GET", "/v1/organizations/{organization}", "organizations:read"),
         Route::new("PATCH", "/v1/organizations/{organization}", "organizations:update").body(json!({})),
+        Route::new("DELETE", "/v1/organizations/{organization}", "organizations:delete")
+            .body(json!({"confirm": "acme"})),
+        Route::new("POST", "/v1/organizations/{organization}/suspend", "organizations:suspend")
+            .body(json!({})),
+        Route::new("POST", "/v1/organizations/{organization}/restore", "organizations:suspend")
+            .body(json!({})),
+        Route::new("GET", "/v1/organizations/{organization}/contents", "tokens:read"),
         Route::new("POST", "/v1/organizations/{organization}/projects", "projects:create")
             .body(json!({"name": "new"})),
         Route::new("GET", "/v1/organizations/{organization}/projects", "projects:read"),
         Route::new("GET", "/v1/organizations/{organization}/projects/{project}", "projects:read"),
         Route::new("PATCH", "/v1/organizations/{organization}/projects/{project}", "projects:update")
             .body(json!({})),
+        Route::new("DELETE", "/v1/organizations/{organization}/projects/{project}", "projects:delete")
+            .body(json!({"confirm": "web"})),
+        Route::new("GET", "/v1/organizations/{organization}/projects/{project}/contents", "tokens:read"),
         Route::new("POST", "/v1/tokens", "tokens:mint")
             .body(json!({"name": "new", "scope": acme, "grants": ["verifier"]})),
         Route::new("GET", "/v1/tokens", "tokens:read").stranger(200),

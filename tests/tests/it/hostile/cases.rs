@@ -48,9 +48,21 @@ fn typed(kind: Option<&str>) -> Vec<(String, Vec<u8>)> {
 }
 
 fn path(operation: &Operation) -> String {
-    let path = operation.template.replace("{organization}", "<ACME>").replace("{project}", "<WEB>");
+    let path = operation.template.replace("{organization}", own(operation, "organization"));
+    let path = path.replace("{project}", own(operation, "project"));
     let path = path.replace("{id}", "<TARGET>");
     if operation.template == "/v1/authorize" { format!("{path}?organization=<ACME>") } else { path }
+}
+
+/// What a parameter of the path stands for. What a deletion ends is there for nothing else.
+fn own(operation: &Operation, parameter: &str) -> &'static str {
+    match (parameter, &*operation.method, operation.path.len()) {
+        ("organization", "DELETE", 1) => "<DOOMED>",
+        ("organization", ..) => "<ACME>",
+        ("project", "DELETE", _) => "<DOOMEDWEB>",
+        ("project", ..) => "<WEB>",
+        _ => "<TARGET>",
+    }
 }
 
 /// A body with every field that can stand beside the others.
@@ -413,10 +425,11 @@ fn paths(operation: &Operation, all: &mut Vec<Case>) {
     let long = "x".repeat(5_000);
     let never = "019ab7a4-0000-7000-8000-0000000000ff";
     for parameter in &operation.path {
-        let (own, foreign) = match &**parameter {
-            "organization" => ("<ACME>", ["<WEB>", "<TARGET>", "<HIDDEN>"]),
-            "project" => ("<WEB>", ["<ACME>", "<OTHERWEB>", "<TARGET>"]),
-            _ => ("<TARGET>", ["<ACME>", "<WEB>", "<OTHER>"]),
+        let own = own(operation, parameter);
+        let foreign = match &**parameter {
+            "organization" => ["<WEB>", "<TARGET>", "<HIDDEN>"],
+            "project" => ["<ACME>", "<OTHERWEB>", "<TARGET>"],
+            _ => ["<ACME>", "<WEB>", "<OTHER>"],
         };
         let texts = [
             "%00",

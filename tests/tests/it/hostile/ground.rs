@@ -5,7 +5,7 @@ use super::document::Operation;
 use crate::authority::routes::routes;
 use crate::{HOUR, damaged, never_issued};
 use chancery_tests::{ADMIN, Actor, World};
-use domain::state::State;
+use domain::state::{Standing, State};
 use serde_json::{Value, json};
 
 /// What stands in texts of the organization `other`, of `acme`, and of the project `api` of `acme`.
@@ -111,8 +111,45 @@ impl Ground {
         // By its id: a case may have renamed it.
         let acme = self.places.iter().find(|(name, _)| *name == "ACME").map(|(_, id)| id.clone());
         let (id, _) = mint(&admin, &json!({"organization": acme}), "verifier", MARKS[1]).await;
-        self.places.retain(|(name, _)| *name != "TARGET");
-        self.places.push(("TARGET", id));
+        self.put("TARGET", id);
+        for place in ["ACME", "OTHER"] {
+            let id = self.place(place).unwrap_or_default();
+            let standing = self.world.node.state(|state| state.find_organization(&id).cloned());
+            if standing.is_some_and(|found| found.standing != Standing::Active) {
+                admin.post(&format!("/v1/organizations/{id}/restore"), json!({})).await.expect(200);
+            }
+        }
+        self.doom(&admin).await;
+    }
+
+    /// An organization, and a project of `acme` with the same name, to be deleted: another pair once one of them is.
+    async fn doom(&mut self, admin: &Actor) {
+        let (acme, doomed, web) = (self.place("ACME"), self.place("DOOMED"), self.place("DOOMEDWEB"));
+        let acme = acme.expect("it is made first");
+        let are_there = self.world.node.state(|state| {
+            let organization = state.find_organization(&acme).expect("it is never deleted").id;
+            doomed.is_some_and(|id| state.find_organization(&id).is_some())
+                && web.is_some_and(|id| state.find_project(organization, &id).is_some())
+        });
+        if are_there {
+            return;
+        }
+        self.fresh += 1;
+        let name = format!("doomed-{}", self.fresh);
+        let organization = admin.organization(&name).await;
+        let project = admin.project(&acme, &name).await;
+        self.put("DOOM", name);
+        self.put("DOOMED", organization["id"].as_str().unwrap().to_owned());
+        self.put("DOOMEDWEB", project["id"].as_str().unwrap().to_owned());
+    }
+
+    fn place(&self, name: &str) -> Option<String> {
+        self.places.iter().find(|(found, _)| *found == name).map(|(_, value)| value.clone())
+    }
+
+    fn put(&mut self, name: &'static str, value: String) {
+        self.places.retain(|(other, _)| *other != name);
+        self.places.push((name, value));
     }
 
     /// The number of lifecycle lines that the state was folded from.
@@ -175,7 +212,9 @@ impl Caller {
             }
             (_, Some(_), None) => May::Yes,
             (Home::Acme, _, Some(needed))
-                if needed.starts_with("instance:") || needed == "organizations:create" =>
+                if needed.starts_with("instance:")
+                    || ["organizations:create", "organizations:suspend", "organizations:delete"]
+                        .contains(&needed) =>
             {
                 May::No
             }

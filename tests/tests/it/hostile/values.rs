@@ -49,9 +49,8 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewOrganization" | "NewProject", "display_name")
         | ("NewToken" | "NarrowToken" | "UpdateToken", "name") => Kind::Text(128),
 
-        ("NewToken" | "NarrowToken" | "UpdateToken", "description") | ("Revoke", "note") => {
-            Kind::Removable(1_024)
-        }
+        ("NewToken" | "NarrowToken" | "UpdateToken", "description")
+        | ("Revoke" | "Suspend" | "Delete", "note") => Kind::Removable(1_024),
 
         ("NewToken" | "NarrowToken" | "UpdateToken", "grants") if is_item => Kind::Grant,
         ("NewToken" | "NarrowToken", "allowed_networks") if is_item => Kind::Network,
@@ -69,7 +68,7 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Client", "address") => Kind::Address,
         ("Client", "agent") | ("Verify" | "Identify", "token") => Kind::Anything,
         ("Identify", "prefix") => Kind::Prefix,
-        ("Revoke", "reason") | ("PolicyChange", "answers") => Kind::Word,
+        ("Revoke", "reason") | ("PolicyChange", "answers") | ("Delete", "confirm") => Kind::Word,
         ("Revoke", "cascade") | ("Scope", "instance") => Kind::Flag,
         ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
         ("PolicyChange", "record_within_ms") => Kind::Number { least: 1, most: 10_000 },
@@ -268,6 +267,7 @@ pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
         ("Scope" | "Verify", "organization", _) => json!("<ACME>"),
         (_, "answers", _) => json!("committed"),
         (_, "reason", _) => json!("leaked"),
+        (_, "confirm", _) => json!("<DOOM>"),
         (_, "grants", _) => json!(["verifier"]),
         (_, "allowed_networks", _) => json!(["127.0.0.0/8", "::1"]),
         (_, _, Kind::Label) => json!("n<FRESH>"),
