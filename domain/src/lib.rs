@@ -10,6 +10,7 @@
 pub mod authority;
 pub mod decide;
 pub mod event;
+pub mod explain;
 pub mod id;
 pub mod line;
 #[cfg(test)]

@@ -7,11 +7,15 @@
 mod instance;
 mod mint;
 mod organization;
+mod role;
 mod token;
 
 pub use instance::{ChangePolicy, Resume, Start};
+pub(crate) use mint::read_grants;
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
+pub(crate) use role::object as role_object;
+pub use role::{ChangeRole, DefineRole, RetireRole};
 pub use token::{Revoke, Rotate, Update};
 
 use crate::authority::{Caller, Principal, Reach, Refused};
@@ -72,6 +76,12 @@ pub enum Command {
     CreateProject(CreateProject),
     /// Rename a project.
     RenameProject(RenameProject),
+    /// Begin a role.
+    DefineRole(DefineRole),
+    /// Change what a role may do.
+    ChangeRole(ChangeRole),
+    /// End a role.
+    RetireRole(RetireRole),
     /// Begin a token.
     Mint(Mint),
     /// Begin a token that can do no more than the caller, and ends with it.
@@ -94,6 +104,9 @@ impl Command {
             Self::RenameOrganization(_) => Some("organizations:update"),
             Self::CreateProject(_) => Some("projects:create"),
             Self::RenameProject(_) => Some("projects:update"),
+            Self::DefineRole(_) => Some("roles:create"),
+            Self::ChangeRole(_) => Some("roles:update"),
+            Self::RetireRole(_) => Some("roles:retire"),
             Self::Mint(_) => Some("tokens:mint"),
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
@@ -119,6 +132,9 @@ impl Command {
             Self::RenameProject(rename) => {
                 Some(format!("project:{}/{}", rename.organization, rename.project))
             }
+            Self::DefineRole(define) => Some(define.object()),
+            Self::ChangeRole(change) => Some(role::object(change.organization.as_deref(), &change.role)),
+            Self::RetireRole(retire) => Some(role::object(retire.organization.as_deref(), &retire.role)),
             Self::Mint(mint) => Some(mint.scope.object()),
             Self::Update(Update { token, .. })
             | Self::Rotate(Rotate { token, .. })
@@ -184,6 +200,9 @@ pub fn decide(
         Command::RenameProject(rename) => {
             organization::rename_project(state, caller, rename, request.expected_revision)
         }
+        Command::DefineRole(define) => role::define(state, caller, define),
+        Command::ChangeRole(change) => role::change(state, caller, at, change, request.expected_revision),
+        Command::RetireRole(retire) => role::retire(state, caller, at, retire, request.expected_revision),
         Command::Mint(mint) => mint::mint(state, caller, at, mint),
         Command::Narrow(narrow) => mint::narrow(state, caller, at, narrow),
         Command::Update(update) => token::update(state, caller, at, update, request.expected_revision),
@@ -215,6 +234,9 @@ fn authorize_repeated(
             require("projects:create", place.organization().map_or(place, Scope::Organization))
         }
         Command::RenameProject(_) => require("projects:update", place),
+        Command::DefineRole(_) => require("roles:create", place),
+        Command::ChangeRole(_) => require("roles:update", place),
+        Command::RetireRole(_) => require("roles:retire", place),
         // The answer hands the secret out again, so the caller still has to hold what the token can do.
         Command::Mint(_) => {
             require("tokens:mint", place)?;
@@ -240,14 +262,15 @@ fn place_of(state: &State, subject: Subject) -> Scope {
         Subject::Organization(id) => Some(Scope::Organization(id)),
         Subject::Project(id) => state.project(id).map(|found| Scope::Project(found.organization, id)),
         Subject::Token(id) => state.tokens().get(id).map(|found| found.scope),
+        Subject::Roles(owner) => owner.map(Scope::Organization),
     };
     place.unwrap_or(Scope::Instance)
 }
 
 fn absent(subject: Subject) -> Rejection {
     match subject {
-        Subject::Instance => Rejection::not_found("instance", ""),
-        Subject::Organization(id) => Rejection::not_found("organization", &id),
+        Subject::Instance | Subject::Roles(None) => Rejection::not_found("instance", ""),
+        Subject::Organization(id) | Subject::Roles(Some(id)) => Rejection::not_found("organization", &id),
         Subject::Project(id) => Rejection::not_found("project", &id),
         Subject::Token(id) => Rejection::not_found("token", &id),
     }

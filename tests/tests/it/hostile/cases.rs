@@ -50,6 +50,8 @@ fn typed(kind: Option<&str>) -> Vec<(String, Vec<u8>)> {
 fn path(operation: &Operation) -> String {
     let path = operation.template.replace("{organization}", "<ACME>").replace("{project}", "<WEB>");
     let path = path.replace("{id}", "<TARGET>");
+    let shared = if path.starts_with("/v1/roles/") { "<SHARED>" } else { "<ROLE>" };
+    let path = path.replace("{role}", shared);
     if operation.template == "/v1/authorize" { format!("{path}?organization=<ACME>") } else { path }
 }
 
@@ -256,6 +258,8 @@ fn with(operation: &Operation, field: &Field, value: Option<Value>) -> Case {
     let excluded = match &*field.name {
         "expires_at" => "expires_in",
         "prefix" => "token",
+        "permissions" if field.owner == "RoleChange" => "add",
+        "id" => "draft",
         _ => "",
     };
     if let Some(object) = body.as_object_mut() {
@@ -281,8 +285,8 @@ fn texts(operation: &Operation, all: &mut Vec<Case>) {
                 field.owner == "NarrowToken" && (value == "instance-admin" || value == "project-reader");
             let expect = if own_level { Expect::Open } else { expect };
             // A reference that names nothing is not found, which names the value rather than the field.
-            let expect =
-                if kind == Kind::Reference && is == Is::Wrong { Expect::Wrong(None) } else { expect };
+            let names_something = matches!(kind, Kind::Reference | Kind::Token);
+            let expect = if names_something && is == Is::Wrong { Expect::Wrong(None) } else { expect };
             let about = value.to_string().chars().take(60).collect::<String>();
             all.push(with(operation, field, Some(value)).because("value", said(field, &about), expect));
         }
@@ -381,6 +385,7 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
         ("project", &["never-was-either"]),
         ("permission", &["", "a", "*", "a:*", "a:b%00"]),
         ("resource", &["", "%0a", "%e2%80%ae"]),
+        ("replacement", &["", "never-was", "instance-admin", "verifier%00", "<ACME>", "a%2fb"]),
     ];
     for (name, values) in wrong {
         if !operation.query.iter().any(|own| own == name) {
@@ -416,6 +421,10 @@ fn paths(operation: &Operation, all: &mut Vec<Case>) {
         let (own, foreign) = match &**parameter {
             "organization" => ("<ACME>", ["<WEB>", "<TARGET>", "<HIDDEN>"]),
             "project" => ("<WEB>", ["<ACME>", "<OTHERWEB>", "<TARGET>"]),
+            "role" if operation.template.starts_with("/v1/roles/") => {
+                ("<SHARED>", ["<ROLE>", "<WEB>", "<ACME>"])
+            }
+            "role" => ("<ROLE>", ["<WEB>", "<TARGET>", "<HIDDEN>"]),
             _ => ("<TARGET>", ["<ACME>", "<WEB>", "<OTHER>"]),
         };
         let texts = [
@@ -497,7 +506,10 @@ pub(super) fn scrambled(operation: &Operation, dice: &mut chancery_tests::Dice) 
         let names_another =
             ["<OTHER>", "<OTHERWEB>", "<HIDDEN>"].iter().any(|id| value.to_string().contains(id));
         if names_another
-            && !matches!(kind(&field.owner, &field.name, field.is_item()), Kind::Reference | Kind::Grant)
+            && !matches!(
+                kind(&field.owner, &field.name, field.is_item()),
+                Kind::Reference | Kind::Token | Kind::Grant
+            )
         {
             value = Value::Null;
         }
