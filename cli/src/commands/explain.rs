@@ -113,6 +113,16 @@ mod tests {
             ],
         });
         let found: Explanation = serde_json::from_value(json).unwrap();
-        insta::assert_snapshot!(table::pairs(&lines(&found)), @"");
+        insta::assert_snapshot!(table::pairs(&lines(&found)), @r"
+        ALLOWED     no
+        CODE        forbidden
+        MEANING     the token lacks the permission
+        PERMISSION  tokens:mint
+        AT          acme/web
+        ALLOWED BY  admin (tokens:*)
+        ALLOWED BY  member (tokens:mint)
+        ALLOWED BY  a grant that you may not read in 00000000-0000-0000-0000-000000000002, which it was narrowed from
+        MISSING     tokens:mint at project web of acme in 00000000-0000-0000-0000-000000000003, which it was narrowed from
+        ");
     }
 }

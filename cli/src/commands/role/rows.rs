@@ -108,6 +108,11 @@ mod tests {
         let shown = Role { holders: None, ..role("shared", None, false) };
         let rows = [role("deployer", Some("acme"), false), role("project-writer", None, true), shown];
         let rows = rows.iter().map(|role| role.cells(now)).collect();
-        insta::assert_snapshot!(table::columns(Role::COLUMNS, rows, false), @"");
+        insta::assert_snapshot!(table::columns(Role::COLUMNS, rows, false), @r"
+        NAME            LEVEL    OF        HOLDERS  PERMISSIONS
+        deployer        project  acme      3        deployments:create, projects:read
+        project-writer  project  built in  3        deployments:create, projects:read
+        shared          project  instance  -        deployments:create, projects:read
+        ");
     }
 }

@@ -59,17 +59,11 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
             Kind::Removable(1_024)
         }
 
-        ("NewToken" | "NarrowToken" | "UpdateToken", "grants") if is_item => Kind::Grant,
+        ("NewToken" | "NarrowToken" | "UpdateToken" | "Draft", "grants") if is_item => Kind::Grant,
         ("NewToken" | "NarrowToken", "allowed_networks") if is_item => Kind::Network,
-        ("Draft", "grants") if is_item => Kind::Grant,
         ("NewRole" | "RoleChange", "permissions" | "add" | "remove") if is_item => Kind::Pattern,
         ("NewRole" | "RoleChange", "permissions" | "add" | "remove") => Kind::Permissions,
-        ("NewRole", "level") => Kind::Word,
         ("Explain", "id") => Kind::Token,
-        ("Explain", "organization" | "project") => Kind::Reference,
-        ("Explain", "permission") => Kind::Permission,
-        ("Explain", "address") => Kind::Address,
-        ("Explain", "draft") | ("Draft", "scope") => Kind::Object,
         (_, "grants" | "allowed_networks") => Kind::List { most: 64 },
         ("VerifyBatch", "items") if is_item => Kind::Object,
         ("VerifyBatch", "items") => Kind::List { most: 1_000 },
@@ -77,18 +71,21 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewToken" | "NarrowToken" | "UpdateToken", "expires_at") => Kind::End,
         ("NewToken" | "NarrowToken", "not_before") => Kind::Beginning,
         ("NewToken" | "NarrowToken" | "UpdateToken", "metadata") => Kind::Metadata,
-        ("Scope", "organization" | "project") => Kind::Reference,
+        ("Scope" | "Explain", "organization" | "project") => Kind::Reference,
         ("Verify", "organization" | "project") => Kind::Asked(128),
         ("Verify", "resource") => Kind::Asked(256),
-        ("Verify", "permission") => Kind::Permission,
-        ("Client", "address") => Kind::Address,
+        ("Verify" | "Explain", "permission") => Kind::Permission,
+        ("Client" | "Explain", "address") => Kind::Address,
         ("Client", "agent") | ("Verify" | "Identify", "token") => Kind::Anything,
         ("Identify", "prefix") => Kind::Prefix,
-        ("Revoke", "reason") | ("PolicyChange", "answers") => Kind::Word,
+        ("Revoke", "reason") | ("PolicyChange", "answers") | ("NewRole", "level") => Kind::Word,
         ("Revoke", "cascade") | ("Scope", "instance") => Kind::Flag,
         ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
         ("PolicyChange", "record_within_ms") => Kind::Number { least: 1, most: 10_000 },
-        ("NewToken", "scope") | ("Verify", "client") | ("InstanceChange", "policy") => Kind::Object,
+        ("NewToken" | "Draft", "scope")
+        | ("Verify", "client")
+        | ("Explain", "draft")
+        | ("InstanceChange", "policy") => Kind::Object,
         other => panic!("say in `values::kind` what {other:?} holds"),
     }
 }

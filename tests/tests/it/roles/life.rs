@@ -182,7 +182,7 @@ async fn a_repeated_change_of_a_role_has_one_effect() {
 async fn what_is_done_to_a_role_is_on_the_log_with_its_actor() {
     let world = World::new().await;
     let tenants = world.tenants().await;
-    let (_, lines) = world
+    let ((), lines) = world
         .lines_of(async {
             define(&tenants.owner, "helper", "organization", &["a:b"]).await.expect(201);
             tenants.owner.patch(&role("helper"), json!({"permissions": ["a:c"]})).await.expect(200);
