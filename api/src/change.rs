@@ -28,7 +28,25 @@ impl FromRequestParts<App> for Conditions {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         no_query(&parts.uri)?;
-        Ok(Self { expected_revision: if_match(&parts.headers)?, key: idempotency_key(&parts.headers)? })
+        Self::of(&parts.headers)
+    }
+}
+
+/// The headers of a change that takes something from the query as well.
+#[derive(Debug)]
+pub(crate) struct ConditionsBesideQuery(pub(crate) Conditions);
+
+impl FromRequestParts<App> for ConditionsBesideQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        Conditions::of(&parts.headers).map(Self)
+    }
+}
+
+impl Conditions {
+    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        Ok(Self { expected_revision: if_match(headers)?, key: idempotency_key(headers)? })
     }
 }
 

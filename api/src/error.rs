@@ -61,6 +61,8 @@ fn rejected(rejection: &Rejection) -> Problem {
         Rejection::Invalid { field, value, expected } => {
             Problem::new(codes::INVALID_VALUE).detail(detail).field(*field, wrong(value, expected))
         }
+        Rejection::RoleFixed { .. } => Problem::new(codes::ROLE_FIXED).detail(detail),
+        Rejection::RoleHeld { .. } => Problem::new(codes::ROLE_HELD).detail(detail),
         Rejection::TokenEnded { .. } => Problem::new(codes::TOKEN_ENDED).detail(detail),
         Rejection::PreconditionFailed { .. } => Problem::new(codes::PRECONDITION_FAILED).detail(detail),
         Rejection::IdempotencyKeyReused => Problem::new(codes::IDEMPOTENCY_KEY_REUSED).detail(detail),

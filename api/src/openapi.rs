@@ -1,7 +1,7 @@
 //! The routes and the OpenAPI document, from the same annotations.
 
 use crate::app::App;
-use crate::{instance, organizations, projects, system, tokens, verify};
+use crate::{explain, instance, organizations, projects, roles, system, tokens, verify};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use utoipa::OpenApi;
@@ -60,6 +60,11 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(projects::create::create, projects::list::list))
         .routes(routes!(projects::show::show, projects::rename::rename, projects::delete::delete))
         .routes(routes!(projects::contents::contents))
+        .routes(routes!(roles::define::define, roles::list::list))
+        .routes(routes!(roles::show::show, roles::change::change, roles::retire::retire))
+        .routes(routes!(roles::define::define_shared, roles::list::list_shared))
+        .routes(routes!(roles::show::show_shared, roles::change::change_shared, roles::retire::retire_shared))
+        .routes(routes!(explain::explain))
         .routes(routes!(tokens::mint::mint, tokens::list::list))
         .routes(routes!(tokens::narrow::narrow))
         .routes(routes!(tokens::identify::identify))

@@ -113,6 +113,9 @@ pub fn bodies(text: &str) {
     check::<wire::Suspend>(text);
     check::<wire::Delete>(text);
     check::<wire::InstanceChange>(text);
+    check::<wire::NewRole>(text);
+    check::<wire::RoleChange>(text);
+    check::<wire::Explain>(text);
 }
 
 /// A parser's message shows no secret, nothing that forges, and not all of a long value.
@@ -152,6 +155,9 @@ mod tests {
         "application/merge-patch+json",
         "organization=acme&project=web&status=all&sort=-name&limit=10&cursor=ImFjbWUi&at_least=7",
         "unknown field `chyo_3I8WM3Ol5AqzEVPa7SEj8WQFL5fOvnxRuzold5r3YBE1ZADCx`, expected `a` at line 1 column 2",
+        r#"{"name":"deployer","level":"project","permissions":["deployments:*","a:b"]}"#,
+        r#"{"permissions":null,"add":["a:b"],"remove":["*"]}"#,
+        r#"{"draft":{"scope":{"organization":"acme"},"grants":["member"]},"permission":"a:b","project":"web"}"#,
     ];
     /// Pieces that readers stumble over.
     const PIECES: &[&str] = &[
@@ -248,5 +254,8 @@ mod tests {
             page::decode::<Cursor>(Some(GOOD[9])).is_ok() && page::decode::<Name>(Some(GOOD[10])).is_ok()
         );
         assert!(serde_urlencoded::from_str::<TokenQuery>(GOOD[17]).is_ok());
+        assert!(from_json::<wire::NewRole>(GOOD[19].as_bytes()).is_ok());
+        assert!(from_json::<wire::RoleChange>(GOOD[20].as_bytes()).is_ok());
+        assert!(from_json::<wire::Explain>(GOOD[21].as_bytes()).is_ok());
     }
 }

@@ -61,10 +61,10 @@ Exit codes:
   0  done
   1  failed
   2  the command line, or a value in it, is at fault
-  3  `token verify`: the token may not
+  3  `token verify`, `explain`: the token may not
   4  no token, one that is not accepted, or one that may not do this
   5  not found
-  6  what is there stands against it: a taken name, an ended token, another revision
+  6  what is there stands against it: a taken name, an ended token, a held role, another revision
   7  no answer: the server cannot be reached, or cannot answer now
 
 Examples:

@@ -4,10 +4,9 @@ use crate::event::{Actor, By};
 use crate::network::Networks;
 use crate::permission::{Pattern, PermissionSet};
 use crate::rejection::Rejection;
-use crate::role::Role;
 use crate::scope::{Grant, Scope};
 use crate::secret::SecretHash;
-use crate::state::{Shown, State, Token};
+use crate::state::{Role, Shown, State, Token};
 use crate::time::Timestamp;
 use crate::verify::{self, Code};
 use std::borrow::Cow;
@@ -233,7 +232,7 @@ pub fn allows(state: &State, token: &Arc<Token>, permission: &str, place: Scope)
 }
 
 /// Whether `token` may do all that `pattern` stands for at `place`.
-fn holds(state: &State, token: &Arc<Token>, pattern: &Pattern, place: Scope) -> bool {
+pub(crate) fn holds(state: &State, token: &Arc<Token>, pattern: &Pattern, place: Scope) -> bool {
     every_link(state, token, place, |permissions| permissions.covers(pattern))
 }
 

@@ -306,6 +306,13 @@ pub enum Event {
         /// What it may do.
         after: PermissionSet,
     },
+    /// A role ended.
+    RoleRetired {
+        /// Its name.
+        role: Name,
+        /// The role that its holders have from now on in its place.
+        replacement: Option<Name>,
+    },
     /// An organization began.
     OrganizationCreated(Naming),
     /// An organization has another name or display name.
@@ -416,6 +423,9 @@ impl Event {
             | Self::TokenRotated(TokenRotated { token, .. })
             | Self::TokenRevoked(TokenRevoked { token, .. }) => Some(Subject::Token(*token)),
             Self::InstancePolicyChanged { .. } => Some(Subject::Instance),
+            Self::RoleDefined { .. } | Self::RoleChanged { .. } | Self::RoleRetired { .. } => {
+                Some(Subject::Roles(organization))
+            }
             _ => None,
         }
     }
@@ -432,6 +442,8 @@ pub enum Subject {
     Project(ProjectId),
     /// A token.
     Token(TokenId),
+    /// The roles of an organization or, without one, of the instance. Which of them, the command says by its name.
+    Roles(Option<OrganizationId>),
 }
 
 /// Who caused an event, from the credential that was verified.

@@ -11,6 +11,7 @@ pub mod authority;
 pub mod contents;
 pub mod decide;
 pub mod event;
+pub mod explain;
 pub mod id;
 pub mod line;
 #[cfg(test)]

@@ -179,6 +179,13 @@ body!(PolicyChange { before: InstancePolicy, after: InstancePolicy });
 body!(Resumed { expected: LogPlace, found: LogPlace, origin: Box<str> });
 body!(RoleBody { role: Name, level: Level, permissions: PermissionSet });
 body!(RoleChange { role: Name, before: PermissionSet, after: PermissionSet });
+#[derive(Serialize, Deserialize)]
+struct RoleEnd {
+    role: Name,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replacement: Option<Name>,
+}
+
 body!(Renaming { before: Naming, after: Naming });
 body!(ProjectRenaming { project: ProjectId, before: Naming, after: Naming });
 body!(Redescribed { token: TokenId, before: Description, after: Description });
@@ -227,6 +234,10 @@ events! {
         Event::RoleChanged { role, before, after }
             => RoleChange { role: role.clone(), before: before.clone(), after: after.clone() },
         RoleChange => |b| Event::RoleChanged { role: b.role, before: b.before, after: b.after };
+    ROLE_RETIRED = "RoleRetired":
+        Event::RoleRetired { role, replacement }
+            => RoleEnd { role: role.clone(), replacement: replacement.clone() },
+        RoleEnd => |b| Event::RoleRetired { role: b.role, replacement: b.replacement };
     ORGANIZATION_CREATED = "OrganizationCreated":
         Event::OrganizationCreated(naming) => naming, Naming => Event::OrganizationCreated;
     ORGANIZATION_RENAMED = "OrganizationRenamed":
@@ -499,6 +510,20 @@ mod tests {
         })
     }
 
+    fn role_events() -> Vec<Event> {
+        let role = || Name::label("deployer").unwrap();
+        let replacement = Name::label("project-writer");
+        vec![
+            Event::RoleDefined {
+                role: role(),
+                level: Level::Project,
+                permissions: set(&["deployments:create", "deployments:read"]),
+            },
+            Event::RoleRetired { role: role(), replacement },
+            Event::RoleRetired { role: role(), replacement: None },
+        ]
+    }
+
     fn actors() -> [Actor<Box<str>>; 5] {
         let of = |level| Actor {
             by: By::Token(level, secret().prefix()),
@@ -525,7 +550,8 @@ mod tests {
     }
 
     fn every_line() -> Vec<Line> {
-        let events = instance_events().into_iter().chain(token_events()).chain(end_events());
+        let events =
+            instance_events().into_iter().chain(token_events()).chain(end_events()).chain(role_events());
         events.zip(1..).map(|(event, n)| line(event, n)).collect()
     }
 

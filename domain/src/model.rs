@@ -3,6 +3,8 @@
 //! The model is written from the design and not from the code: it reads the JSON of the lines, keeps everything as
 //! text, compares times as text, and answers by trying everything. It is slow, and has no cleverness to be wrong in.
 
+mod roles;
+
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +30,8 @@ struct Held {
 
 #[derive(Clone, Default)]
 struct Model {
-    roles: BTreeMap<String, Vec<String>>,
+    /// By whose own they are (none is the instance's) and by name.
+    roles: BTreeMap<(Option<String>, String), Vec<String>>,
     projects: BTreeMap<String, String>,
     tokens: BTreeMap<String, Held>,
     /// Organizations.
@@ -82,8 +85,9 @@ impl Model {
         let line: Value = serde_json::from_str(line).unwrap();
         let id = text(&line["token"]);
         match line["type"].as_str().unwrap() {
-            "RoleDefined" => drop(self.roles.insert(text(&line["role"]), texts(&line["permissions"]))),
-            "RoleChanged" => drop(self.roles.insert(text(&line["role"]), texts(&line["after"]))),
+            "RoleDefined" => drop(self.roles.insert(role_of(&line), texts(&line["permissions"]))),
+            "RoleChanged" => drop(self.roles.insert(role_of(&line), texts(&line["after"]))),
+            "RoleRetired" => self.retire(&line),
             "ProjectCreated" => drop(self.projects.insert(text(&line["project"]), text(&line["org"]))),
             "OrganizationSuspended" => assert!(self.suspended.insert(text(&line["org"]))),
             "OrganizationRestored" => assert!(self.suspended.remove(&text(&line["org"]))),
@@ -119,6 +123,32 @@ impl Model {
         }
     }
 
+    fn retire(&mut self, line: &Value) {
+        let (org, role) = role_of(line);
+        self.roles.remove(&(org.clone(), role.clone()));
+        let Some(replacement) = maybe(&line["replacement"]) else { return };
+        let at = text(&line["at"]);
+        let live: Vec<String> = self.tokens.keys().filter(|id| self.is_live(id, &at)).cloned().collect();
+        for id in live {
+            let held = self.of(&id);
+            if org.is_some() && held.org != org {
+                continue;
+            }
+            for grant in &mut held.grants {
+                let (name, rest) = grant.split_at(grant.find('@').unwrap_or(grant.len()));
+                if name == role {
+                    *grant = format!("{replacement}{rest}");
+                }
+            }
+        }
+    }
+
+    /// What the role of a grant may do in an organization, or on the instance.
+    fn permissions(&self, org: Option<&str>, role: &str) -> &[String] {
+        let own = self.roles.get(&(org.map(str::to_owned), role.to_owned()));
+        own.or_else(|| self.roles.get(&(None, role.to_owned()))).map_or(&[], Vec::as_slice)
+    }
+
     /// The token, and all that it was narrowed from.
     fn chain(&self, id: &str) -> Vec<&Held> {
         let held = &self.tokens[id];
@@ -146,7 +176,10 @@ impl Model {
                 let (role, project) = grant.split_once('@').map_or((&**grant, None), |(r, p)| (r, Some(p)));
                 contains((link.org.as_deref(), project.or(link.project.as_deref())), place)
                     && project.is_none_or(|project| !self.deleted.contains(project))
-                    && self.roles[role].iter().any(|pattern| stands_for(pattern, permission))
+                    && self
+                        .permissions(link.org.as_deref(), role)
+                        .iter()
+                        .any(|pattern| stands_for(pattern, permission))
             })
         })
     }
@@ -228,6 +261,10 @@ impl Model {
 }
 
 type Point<'a> = (&'a str, Place<'a>, &'a str, Option<&'a str>);
+
+fn role_of(line: &Value) -> (Option<String>, String) {
+    (maybe(&line["org"]), text(&line["role"]))
+}
 
 fn minted(line: &Value) -> Held {
     Held {

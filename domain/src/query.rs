@@ -3,9 +3,14 @@
 //! [`authorize`] says whether a read is allowed at all; the functions below it find what is read, and leave out what
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
+mod roles;
+
+pub use roles::{Census, role, roles};
+
 use crate::authority::Caller;
 use crate::contents::Contents;
-use crate::decide::{ScopeText, find_organization_ever, find_project_ever, is_self};
+use crate::decide::{ScopeText, find_organization_ever, find_project_ever, is_self, role_object};
+use crate::explain;
 use crate::id::TokenId;
 use crate::name::Name;
 use crate::rejection::Rejection;
@@ -33,6 +38,10 @@ pub enum Read {
     Projects(String),
     /// One project, by the names or ids of its organization and it.
     Project(String, String),
+    /// The roles that can be held in an organization, by name or id, or without one the instance's.
+    Roles(Option<String>),
+    /// One of them.
+    Role(Option<String>, String),
     /// Tokens, of a scope or of all that the caller may read.
     Tokens(Option<ScopeText>),
     /// How much there is in an organization or a project.
@@ -41,6 +50,8 @@ pub enum Read {
     Token(TokenId),
     /// Tokens by their text or prefix, among those that the caller may read.
     Identify,
+    /// What a token, or a draft of one, may do and why.
+    Explain(Box<explain::Question>),
 }
 
 impl Read {
@@ -51,7 +62,10 @@ impl Read {
             Self::Instance => Some("instance:read"),
             Self::Organizations | Self::Organization(_) => Some("organizations:read"),
             Self::Projects(_) | Self::Project(..) => Some("projects:read"),
-            Self::Tokens(_) | Self::Contents(_) | Self::Token(_) | Self::Identify => Some("tokens:read"),
+            Self::Roles(_) | Self::Role(..) => Some("roles:read"),
+            Self::Tokens(_) | Self::Contents(_) | Self::Token(_) | Self::Identify | Self::Explain(_) => {
+                Some("tokens:read")
+            }
         }
     }
 }
@@ -65,6 +79,9 @@ impl Read {
                 Some(format!("organization:{organization}"))
             }
             Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
+            Self::Roles(organization) => organization.as_ref().map(|own| format!("organization:{own}")),
+            Self::Role(organization, role) => Some(role_object(organization.as_deref(), role)),
+            Self::Explain(question) => Some(question.subject.object()),
             Self::Tokens(scope) => scope.as_ref().map(ScopeText::object),
             Self::Contents(scope) => Some(scope.object()),
             Self::Token(id) => Some(format!("token:{id}")),
@@ -85,6 +102,9 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
             caller.require_somewhere(state, "projects:read", Scope::Organization(found.id))
         }
         Read::Project(organization, text) => project(state, caller, organization, text).map(drop),
+        Read::Roles(organization) => roles::authorize(state, caller, organization.as_deref()),
+        Read::Role(organization, text) => role(state, caller, organization.as_deref(), text).map(drop),
+        Read::Explain(question) => explain::authorize(state, caller, question),
         Read::Tokens(scope) => {
             let place = scope.as_ref().map_or(Ok(own), |scope| scope.find_ever(state, caller))?;
             caller.require_somewhere(state, "tokens:read", place)

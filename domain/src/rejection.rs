@@ -58,6 +58,22 @@ pub enum Rejection {
         /// `revoked` or `expired`.
         state: &'static str,
     },
+    /// The role is not for the caller to change there.
+    #[error("the role `{role}` is {owner}; define one of another name")]
+    RoleFixed {
+        /// The role.
+        role: String,
+        /// Whose it is, so that it is fixed: `built in`, or `the instance's`.
+        owner: &'static str,
+    },
+    /// The role is held, so it cannot be retired without another in its place.
+    #[error("the role `{role}` is held by {holders}; name a replacement, or take it from them first")]
+    RoleHeld {
+        /// The role.
+        role: String,
+        /// How many hold it, in words.
+        holders: String,
+    },
     /// The thing has changed since the caller read it.
     #[error("it has changed since: the revision is {current} now, not {expected}")]
     PreconditionFailed {

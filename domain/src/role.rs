@@ -27,10 +27,10 @@ impl Level {
     }
 }
 
-/// A named set of permissions, held at one level.
+/// A role that every authority has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Role {
-    /// Its name, unique among the instance's roles and those of one organization.
+pub struct BuiltIn {
+    /// Its name, which no other role takes.
     pub name: Name,
     /// Where it can be held.
     pub level: Level,
@@ -108,8 +108,8 @@ pub fn is_built_in(name: &str) -> bool {
 }
 
 /// The built-in roles of this build.
-pub fn built_in() -> impl Iterator<Item = Role> {
-    BUILT_IN.iter().map(|(name, level, permissions)| Role {
+pub fn built_in() -> impl Iterator<Item = BuiltIn> {
+    BUILT_IN.iter().map(|(name, level, permissions)| BuiltIn {
         name: Name::label(name).expect("built-in roles have valid names"),
         level: *level,
         permissions: PermissionSet::new(
@@ -124,7 +124,7 @@ pub fn built_in() -> impl Iterator<Item = Role> {
 mod tests {
     use super::*;
 
-    fn role(name: &str) -> Role {
+    fn role(name: &str) -> BuiltIn {
         built_in().find(|role| role.name.as_str() == name).unwrap()
     }
 

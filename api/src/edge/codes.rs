@@ -116,6 +116,12 @@ codes! {
     TOKEN_ENDED "token_ended" 409 "The token has ended":
         "The token is revoked or expired, and what has ended is not changed.";
         "Mint a new token.";
+    ROLE_FIXED "role_fixed" 409 "The role is not changed here":
+        "A built-in role is what it is, and a role of the instance's own is not changed in an organization.";
+        "Define a role of another name with the permissions that are needed. The instance's own are changed under `/v1/roles`.";
+    ROLE_HELD "role_held" 409 "The role is held":
+        "Live tokens hold the role, and without it they would hold nothing in its place.";
+        "Name a `replacement`, or give the tokens other grants first. `GET /v1/tokens?role=…` lists them.";
     PRECONDITION_FAILED "precondition_failed" 412 "It has changed meanwhile":
         "`If-Match` names a version that is no longer the current one: somebody else changed it.";
         "Read it again, decide again, and send the change with the new `ETag`.";

@@ -139,7 +139,7 @@ fn changed(app: &App, done: Done, is_new: bool) -> Result<Answer<wire::Token>, P
 }
 
 /// The id of a path. A text that is none names no token.
-fn read_id(text: &str) -> Result<TokenId, Problem> {
+pub(crate) fn read_id(text: &str) -> Result<TokenId, Problem> {
     text.parse().map_err(|_| {
         let rejection = domain::rejection::Rejection::not_found("token", &text);
         crate::error::problem(&rejection.into())
@@ -147,7 +147,7 @@ fn read_id(text: &str) -> Result<TokenId, Problem> {
 }
 
 /// The scope that a body states.
-fn read_scope(scope: &wire::Scope) -> Result<ScopeText, Problem> {
+pub(crate) fn read_scope(scope: &wire::Scope) -> Result<ScopeText, Problem> {
     match (scope.instance, &scope.organization, &scope.project) {
         (Some(true), None, None) => Ok(ScopeText::Instance),
         (None, Some(organization), None) => Ok(ScopeText::Organization(organization.clone())),

@@ -1,17 +1,21 @@
 //! What goes over the wire, for the server and for the command line.
 
 mod ends;
+mod explain;
 mod instance;
 mod organization;
 mod problem;
+mod role;
 mod token;
 mod verify;
 
 pub use crate::page::Page;
 pub use ends::{Contents, Delete, OrganizationStatus, StatusChange, Suspend, TokenCounts};
+pub use explain::{AllowingGrant, Draft, Explain, ExplainedLink, Explanation};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
 pub use problem::{FieldProblem, Problem};
+pub use role::{Level, NewRole, RetiredRole, Role, RoleChange};
 pub use token::{
     Identify, NarrowToken, NewToken, Revocation, Revoke, Rotate, Scope, Status, Token, UpdateToken, Whoami,
 };

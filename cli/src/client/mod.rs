@@ -171,11 +171,34 @@ impl Client {
         body: &impl Serialize,
         revision: Option<u64>,
     ) -> Result<Answer<T>, Failure> {
+        let request = self.http.request(method, address::endpoint(&self.base, path)?);
+        self.conditionally(with_body(request, body), revision).await
+    }
+
+    /// Ends something, if `revision` is given only when it is still at that revision.
+    pub(crate) async fn end<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        revision: Option<u64>,
+    ) -> Result<Answer<T>, Failure> {
+        let mut url = address::endpoint(&self.base, path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.conditionally(self.http.delete(url), revision).await
+    }
+
+    /// Sends a change under a key of its own, or the one that is given.
+    async fn conditionally<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+        revision: Option<u64>,
+    ) -> Result<Answer<T>, Failure> {
         let key = self.idempotency_key.clone().unwrap_or_else(new_key);
         let value = HeaderValue::from_str(&key)
             .map_err(|_| Failure::Usage("--idempotency-key is not visible ASCII characters".to_owned()))?;
-        let request = self.http.request(method, address::endpoint(&self.base, path)?);
-        let mut request = with_body(request, body).header(IDEMPOTENCY_KEY, value);
+        let mut request = request.header(IDEMPOTENCY_KEY, value);
         if let Some(revision) = revision {
             request = request.header(IF_MATCH, format!("\"{revision}\""));
         }

@@ -6,9 +6,11 @@
 mod auth;
 mod completions;
 mod ends;
+mod explain;
 mod org;
 mod project;
 mod prompt;
+mod role;
 mod token;
 mod whoami;
 
@@ -28,9 +30,14 @@ pub(crate) enum Command {
     /// Projects of an organization
     #[command(subcommand, alias = "projects")]
     Project(project::Command),
+    /// Roles: what tokens that hold them may do
+    #[command(subcommand, alias = "roles")]
+    Role(role::Command),
     /// Tokens, from their minting to their end
     #[command(subcommand, alias = "tokens")]
     Token(token::Command),
+    /// Ask whether a token, or a draft of one, would be allowed to do something, and why
+    Explain(explain::Args),
     /// Log in and out
     #[command(subcommand)]
     Auth(auth::Command),
@@ -69,7 +76,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
     match command {
         Command::Org(command) => org::run(context, command).await,
         Command::Project(command) => project::run(context, command).await,
+        Command::Role(command) => role::run(context, command).await,
         Command::Token(command) => token::run(context, command).await,
+        Command::Explain(args) => explain::run(context, args).await,
         Command::Auth(command) => auth::run(context, command).await,
         Command::Whoami => whoami::run(context).await,
         Command::Completions(args) => completions::run(&args),

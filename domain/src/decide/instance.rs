@@ -76,6 +76,8 @@ fn roles_to_enroll(state: &State) -> impl Iterator<Item = Event> {
         None => {
             Some(Event::RoleDefined { role: role.name, level: role.level, permissions: role.permissions })
         }
+        // A role of the instance's own that had the name first keeps it, and what it means to its holders.
+        Some(enrolled) if !enrolled.is_built_in() => None,
         Some(enrolled) if enrolled.permissions != role.permissions => Some(Event::RoleChanged {
             role: role.name,
             before: enrolled.permissions.clone(),

@@ -299,7 +299,7 @@ pub(super) fn resolve_expiry(
 }
 
 /// Reads grants for a token of `scope`: sorted, without repetitions, at least one.
-pub(super) fn read_grants(
+pub(crate) fn read_grants(
     state: &State,
     caller: &Caller,
     scope: Scope,

@@ -8,12 +8,16 @@ mod ends;
 mod instance;
 mod mint;
 mod organization;
+mod role;
 mod token;
 
 pub use ends::{DeleteOrganization, DeleteProject, RestoreOrganization, SuspendOrganization};
 pub use instance::{ChangePolicy, Resume, Start};
+pub(crate) use mint::read_grants;
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
+pub(crate) use role::object as role_object;
+pub use role::{ChangeRole, DefineRole, RetireRole};
 pub use token::{Revoke, Rotate, Update};
 
 use crate::authority::{Caller, Principal, Reach, Refused};
@@ -82,6 +86,12 @@ pub enum Command {
     RenameProject(RenameProject),
     /// End a project with everything in it.
     DeleteProject(DeleteProject),
+    /// Begin a role.
+    DefineRole(DefineRole),
+    /// Change what a role may do.
+    ChangeRole(ChangeRole),
+    /// End a role.
+    RetireRole(RetireRole),
     /// Begin a token.
     Mint(Mint),
     /// Begin a token that can do no more than the caller, and ends with it.
@@ -107,6 +117,9 @@ impl Command {
             Self::CreateProject(_) => Some("projects:create"),
             Self::RenameProject(_) => Some("projects:update"),
             Self::DeleteProject(_) => Some("projects:delete"),
+            Self::DefineRole(_) => Some("roles:create"),
+            Self::ChangeRole(_) => Some("roles:update"),
+            Self::RetireRole(_) => Some("roles:retire"),
             Self::Mint(_) => Some("tokens:mint"),
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
@@ -136,6 +149,9 @@ impl Command {
             | Self::DeleteProject(DeleteProject { organization, project, .. }) => {
                 Some(format!("project:{organization}/{project}"))
             }
+            Self::DefineRole(define) => Some(define.object()),
+            Self::ChangeRole(change) => Some(role::object(change.organization.as_deref(), &change.role)),
+            Self::RetireRole(retire) => Some(role::object(retire.organization.as_deref(), &retire.role)),
             Self::Mint(mint) => Some(mint.scope.object()),
             Self::Update(Update { token, .. })
             | Self::Rotate(Rotate { token, .. })
@@ -211,6 +227,9 @@ pub fn decide(
         Command::DeleteProject(delete) => {
             ends::delete_project(state, caller, delete, request.expected_revision)
         }
+        Command::DefineRole(define) => role::define(state, caller, define),
+        Command::ChangeRole(change) => role::change(state, caller, at, change, request.expected_revision),
+        Command::RetireRole(retire) => role::retire(state, caller, at, retire, request.expected_revision),
         Command::Mint(mint) => mint::mint(state, caller, at, mint),
         Command::Narrow(narrow) => mint::narrow(state, caller, at, narrow),
         Command::Update(update) => token::update(state, caller, at, update, request.expected_revision),
@@ -251,6 +270,9 @@ fn authorize_repeated(
         Command::SuspendOrganization(_) | Command::RestoreOrganization(_) | Command::DeleteProject(_) => {
             Err(absent(subject))
         }
+        Command::DefineRole(_) => require("roles:create", place),
+        Command::ChangeRole(_) => require("roles:update", place),
+        Command::RetireRole(_) => require("roles:retire", place),
         // The answer hands the secret out again, so the caller still has to hold what the token can do.
         Command::Mint(_) => {
             require("tokens:mint", place)?;
@@ -276,14 +298,15 @@ fn place_of(state: &State, subject: Subject) -> Scope {
         Subject::Organization(id) => Some(Scope::Organization(id)),
         Subject::Project(id) => state.project(id).map(|found| Scope::Project(found.organization, id)),
         Subject::Token(id) => state.tokens().get(id).map(|found| found.scope),
+        Subject::Roles(owner) => owner.map(Scope::Organization),
     };
     place.unwrap_or(Scope::Instance)
 }
 
 fn absent(subject: Subject) -> Rejection {
     match subject {
-        Subject::Instance => Rejection::not_found("instance", ""),
-        Subject::Organization(id) => Rejection::not_found("organization", &id),
+        Subject::Instance | Subject::Roles(None) => Rejection::not_found("instance", ""),
+        Subject::Organization(id) | Subject::Roles(Some(id)) => Rejection::not_found("organization", &id),
         Subject::Project(id) => Rejection::not_found("project", &id),
         Subject::Token(id) => Rejection::not_found("token", &id),
     }

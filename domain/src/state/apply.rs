@@ -6,8 +6,6 @@ use crate::event::{Event, Naming, TokenMinted, TokenRevoked, TokenRotated};
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::line::Line;
 use crate::name::Name;
-use crate::permission::PermissionSet;
-use crate::role::Role;
 use crate::scope::Scope;
 use std::sync::Arc;
 use thiserror::Error;
@@ -58,13 +56,10 @@ impl State {
             | Event::InstancePolicyChanged { .. }
             | Event::LogResumed { .. } => self.apply_instance(line),
             Event::RoleDefined { role, level, permissions } => {
-                self.put_role(
-                    line.org,
-                    Role { name: role.clone(), level: *level, permissions: permissions.clone() },
-                );
-                Ok(())
+                self.define_role(line, role, *level, permissions)
             }
             Event::RoleChanged { role, after, .. } => self.change_role(line.org, role, after),
+            Event::RoleRetired { role, replacement } => self.retire_role(line, role, replacement.as_ref()),
             Event::OrganizationCreated(naming) => self.create_organization(line, naming),
             Event::OrganizationRenamed { after, .. } => self.rename_organization(line, after),
             Event::OrganizationSuspended { note } => self.suspend_organization(line, note.as_deref()),
@@ -117,18 +112,6 @@ impl State {
         };
         let before = self.instance.replace(Arc::new(instance));
         self.keep(|| Undo::Instance(before));
-        Ok(())
-    }
-
-    fn change_role(
-        &mut self,
-        org: Option<OrganizationId>,
-        name: &Name,
-        permissions: &PermissionSet,
-    ) -> Result<(), Corrupt> {
-        let role = self.roles.get(&(org, name.clone())).ok_or_else(|| missing("role", name))?;
-        let changed = Role { permissions: permissions.clone(), ..(**role).clone() };
-        self.put_role(org, changed);
         Ok(())
     }
 
@@ -295,7 +278,11 @@ impl State {
         Ok(())
     }
 
-    fn change_token(&mut self, id: TokenId, change: impl FnOnce(&mut Token)) -> Result<(), Corrupt> {
+    pub(super) fn change_token(
+        &mut self,
+        id: TokenId,
+        change: impl FnOnce(&mut Token),
+    ) -> Result<(), Corrupt> {
         let mut token = (**self.tokens.get(id).ok_or_else(|| missing("token", id))?).clone();
         change(&mut token);
         token.revision = self.counters.version;
@@ -306,12 +293,6 @@ impl State {
             }
         });
         Ok(())
-    }
-
-    fn put_role(&mut self, org: Option<OrganizationId>, role: Role) {
-        let key = (org, role.name.clone());
-        let before = self.roles.insert(key.clone(), Arc::new(role));
-        self.keep(|| Undo::Role(key, before));
     }
 
     pub(super) fn put_organization(&mut self, organization: Organization) {
@@ -345,7 +326,7 @@ impl State {
         self.keep(|| Undo::ProjectName(key, before));
     }
 
-    fn keep(&mut self, undo: impl FnOnce() -> Undo) {
+    pub(super) fn keep(&mut self, undo: impl FnOnce() -> Undo) {
         if let Some(journal) = &mut self.journal {
             journal.undo.push(undo());
         }

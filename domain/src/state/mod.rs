@@ -6,18 +6,19 @@
 
 mod apply;
 mod ends;
+mod role;
 mod token;
 mod tokens;
 
 pub use apply::Corrupt;
 pub use ends::{Standing, Suspension};
+pub use role::Role;
 pub use token::{OldSecret, Revocation, Shown, Status, Token};
 pub use tokens::Tokens;
 
 use crate::event::{InstancePolicy, LogPlace, Naming, Subject};
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::name::Name;
-use crate::role::Role;
 use crate::scope::Scope;
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -98,15 +99,13 @@ pub struct Reply {
     pub subject: Subject,
 }
 
-type RoleKey = (Option<OrganizationId>, Name);
-
 /// The fold of the log's lifecycle lines.
 #[derive(Default)]
 pub struct State {
     counters: Counters,
     instance: Option<Arc<Instance>>,
     ordinals: HashMap<Option<OrganizationId>, u64>,
-    roles: BTreeMap<RoleKey, Arc<Role>>,
+    roles: role::Roles,
     organizations: HashMap<OrganizationId, Arc<Organization>>,
     organization_names: BTreeMap<Name, NameHolder>,
     projects: HashMap<ProjectId, Arc<Project>>,
@@ -131,7 +130,7 @@ struct Journal {
 enum Undo {
     Instance(Option<Arc<Instance>>),
     Ordinal(Option<OrganizationId>, Option<u64>),
-    Role(RoleKey, Option<Arc<Role>>),
+    Role(role::RoleUndo),
     Organization(OrganizationId, Option<Arc<Organization>>),
     OrganizationName(Name, Option<NameHolder>),
     Project(ProjectId, Option<Arc<Project>>),
@@ -159,19 +158,6 @@ impl State {
     /// The ordinal that the next lifecycle event of an organization, or of the instance, will carry.
     pub fn next_ordinal(&self, organization: Option<OrganizationId>) -> u64 {
         self.ordinals.get(&organization).copied().unwrap_or(0) + 1
-    }
-
-    /// A role by name, as it can be held in an organization or, without one, on the instance.
-    pub fn role(&self, organization: Option<OrganizationId>, name: &Name) -> Option<&Arc<Role>> {
-        // Names of an organization's own roles are never those of the instance's, so the order cannot matter.
-        self.roles
-            .get(&(None, name.clone()))
-            .or_else(|| organization.and_then(|_| self.roles.get(&(organization, name.clone()))))
-    }
-
-    /// Every role of the instance (none) or an organization, by name.
-    pub fn roles_of(&self, owner: Option<OrganizationId>) -> impl Iterator<Item = &Arc<Role>> {
-        self.roles.iter().filter(move |((of, _), _)| *of == owner).map(|(_, role)| role)
     }
 
     /// An organization by id.
@@ -288,7 +274,7 @@ impl State {
             match undo {
                 Undo::Instance(before) => self.instance = before,
                 Undo::Ordinal(key, before) => restore(&mut self.ordinals, key, before),
-                Undo::Role(key, before) => restore_ordered(&mut self.roles, key, before),
+                Undo::Role(undo) => self.roles.undo(undo),
                 Undo::Organization(key, before) => restore(&mut self.organizations, key, before),
                 Undo::OrganizationName(key, before) => {
                     restore_ordered(&mut self.organization_names, key, before);

@@ -55,6 +55,20 @@ async fn ends(world: &World) {
     confirmed("/v1/organizations/beta", "beta").await;
 }
 
+async fn roles(world: &World) {
+    let admin = world.node.admin();
+    let path = "/v1/organizations/beta/roles";
+    let role =
+        json!({"name": "deployer", "level": "project", "permissions": ["deployments:read", "builds:*"]});
+    admin.post(path, role).await.expect(201);
+    let change = json!({"add": ["deployments:create"], "remove": ["deployments:read"]});
+    admin.patch(&format!("{path}/deployer"), change).await.expect(200);
+    admin.delete(&format!("{path}/deployer?replacement=project-writer")).await.expect(200);
+    let shared = json!({"name": "shared", "level": "organization", "permissions": ["*"]});
+    admin.post("/v1/roles", shared).await.expect(201);
+    admin.delete("/v1/roles/shared").await.expect(200);
+}
+
 #[tokio::test]
 async fn the_lines_of_a_scripted_life_are_these() {
     let world = World::new().await;
@@ -81,6 +95,7 @@ async fn the_lines_of_a_scripted_life_are_these() {
     let end = json!({"reason": "leaked", "note": "seen on a forum", "cascade": true});
     world.node.admin().post(&path, end).await.expect(200);
     verifier.get("/v1/whoami").await.refused(401, "token_revoked");
+    roles(&world).await;
     ends(&world).await;
     let mut lines = String::new();
     for entry in world.database.entries().await {

@@ -22,6 +22,7 @@ mod outage;
 mod overload;
 mod record;
 mod restart;
+mod roles;
 mod secrets;
 mod serve;
 mod shutdown;

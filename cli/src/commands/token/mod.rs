@@ -8,7 +8,7 @@ mod narrow;
 mod particulars;
 mod revoke;
 mod rotate;
-mod select;
+pub(super) mod select;
 mod show;
 pub(super) mod subject;
 mod update;

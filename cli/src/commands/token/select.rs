@@ -13,14 +13,14 @@ const MOST: usize = 50;
 
 /// The tokens that a name is looked for among.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Among {
+pub(in crate::commands) enum Among {
     Live,
     /// Also those that have ended. A live one goes before them, as its name is its own while it lives.
     All,
 }
 
 /// The id of the token that a text names.
-pub(super) async fn id(
+pub(in crate::commands) async fn id(
     context: &Context,
     client: &Client,
     text: &str,

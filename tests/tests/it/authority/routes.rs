@@ -34,13 +34,15 @@ impl Route {
 
     /// The path with what its template leaves open.
     pub(crate) fn path(&self, token: &str) -> String {
-        self.template.replace("{organization}", "acme").replace("{project}", "web").replace("{id}", token)
+        let path = self.template.replace("{organization}", "acme").replace("{project}", "web");
+        path.replace("{role}", "member").replace("{id}", token)
     }
 }
 
 /// All of them but `/v1/authorize`, which takes two credentials.
 pub(crate) fn routes() -> Vec<Route> {
     let acme = json!({"organization": "acme"});
+    let a_role = json!({"name": "helper", "level": "project", "permissions": ["deployments:read"]});
     let question = json!({"token": "a key", "organization": "acme"});
     vec![
         Route::new("POST", "/v1/verify", "tokens:verify").body(question.clone()),
@@ -70,6 +72,19 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new("DELETE", "/v1/organizations/{organization}/projects/{project}", "projects:delete")
             .body(json!({"confirm": "web"})),
         Route::new("GET", "/v1/organizations/{organization}/projects/{project}/contents", "tokens:read"),
+        Route::new("GET", "/v1/organizations/{organization}/roles", "roles:read"),
+        Route::new("POST", "/v1/organizations/{organization}/roles", "roles:create").body(a_role.clone()),
+        Route::new("GET", "/v1/organizations/{organization}/roles/{role}", "roles:read"),
+        Route::new("PATCH", "/v1/organizations/{organization}/roles/{role}", "roles:update")
+            .body(json!({"add": ["a:b"]})),
+        Route::new("DELETE", "/v1/organizations/{organization}/roles/{role}", "roles:retire"),
+        Route::new("GET", "/v1/roles", "roles:read").stranger(403),
+        Route::new("POST", "/v1/roles", "roles:create").body(a_role).stranger(403),
+        Route::new("GET", "/v1/roles/{role}", "roles:read").stranger(403),
+        Route::new("PATCH", "/v1/roles/{role}", "roles:update").body(json!({"add": ["a:b"]})).stranger(403),
+        Route::new("DELETE", "/v1/roles/{role}", "roles:retire").stranger(403),
+        Route::new("POST", "/v1/explain", "tokens:read")
+            .body(json!({"draft": {"scope": acme, "grants": ["member"]}, "permission": "a:b"})),
         Route::new("POST", "/v1/tokens", "tokens:mint")
             .body(json!({"name": "new", "scope": acme, "grants": ["verifier"]})),
         Route::new("GET", "/v1/tokens", "tokens:read").stranger(200),

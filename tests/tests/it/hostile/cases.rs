@@ -51,6 +51,8 @@ fn path(operation: &Operation) -> String {
     let path = operation.template.replace("{organization}", own(operation, "organization"));
     let path = path.replace("{project}", own(operation, "project"));
     let path = path.replace("{id}", "<TARGET>");
+    let shared = if path.starts_with("/v1/roles/") { "<SHARED>" } else { "<ROLE>" };
+    let path = path.replace("{role}", shared);
     if operation.template == "/v1/authorize" { format!("{path}?organization=<ACME>") } else { path }
 }
 
@@ -61,6 +63,8 @@ fn own(operation: &Operation, parameter: &str) -> &'static str {
         ("organization", ..) => "<ACME>",
         ("project", "DELETE", _) => "<DOOMEDWEB>",
         ("project", ..) => "<WEB>",
+        ("role", ..) if operation.template.starts_with("/v1/roles/") => "<SHARED>",
+        ("role", ..) => "<ROLE>",
         _ => "<TARGET>",
     }
 }
@@ -268,6 +272,8 @@ fn with(operation: &Operation, field: &Field, value: Option<Value>) -> Case {
     let excluded = match &*field.name {
         "expires_at" => "expires_in",
         "prefix" => "token",
+        "permissions" if field.owner == "RoleChange" => "add",
+        "id" => "draft",
         _ => "",
     };
     if let Some(object) = body.as_object_mut() {
@@ -293,8 +299,8 @@ fn texts(operation: &Operation, all: &mut Vec<Case>) {
                 field.owner == "NarrowToken" && (value == "instance-admin" || value == "project-reader");
             let expect = if own_level { Expect::Open } else { expect };
             // A reference that names nothing is not found, which names the value rather than the field.
-            let expect =
-                if kind == Kind::Reference && is == Is::Wrong { Expect::Wrong(None) } else { expect };
+            let names_something = matches!(kind, Kind::Reference | Kind::Token);
+            let expect = if names_something && is == Is::Wrong { Expect::Wrong(None) } else { expect };
             let about = value.to_string().chars().take(60).collect::<String>();
             all.push(with(operation, field, Some(value)).because("value", said(field, &about), expect));
         }
@@ -393,6 +399,7 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
         ("project", &["never-was-either"]),
         ("permission", &["", "a", "*", "a:*", "a:b%00"]),
         ("resource", &["", "%0a", "%e2%80%ae"]),
+        ("replacement", &["", "never-was", "instance-admin", "verifier%00", "<ACME>", "a%2fb"]),
     ];
     for (name, values) in wrong {
         if !operation.query.iter().any(|own| own == name) {
@@ -429,6 +436,8 @@ fn paths(operation: &Operation, all: &mut Vec<Case>) {
         let foreign = match &**parameter {
             "organization" => ["<WEB>", "<TARGET>", "<HIDDEN>"],
             "project" => ["<ACME>", "<OTHERWEB>", "<TARGET>"],
+            "role" if operation.template.starts_with("/v1/roles/") => ["<ROLE>", "<WEB>", "<ACME>"],
+            "role" => ["<WEB>", "<TARGET>", "<HIDDEN>"],
             _ => ["<ACME>", "<WEB>", "<OTHER>"],
         };
         let texts = [
@@ -510,7 +519,10 @@ pub(super) fn scrambled(operation: &Operation, dice: &mut chancery_tests::Dice) 
         let names_another =
             ["<OTHER>", "<OTHERWEB>", "<HIDDEN>"].iter().any(|id| value.to_string().contains(id));
         if names_another
-            && !matches!(kind(&field.owner, &field.name, field.is_item()), Kind::Reference | Kind::Grant)
+            && !matches!(
+                kind(&field.owner, &field.name, field.is_item()),
+                Kind::Reference | Kind::Token | Kind::Grant
+            )
         {
             value = Value::Null;
         }

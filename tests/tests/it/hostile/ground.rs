@@ -120,6 +120,7 @@ impl Ground {
             }
         }
         self.doom(&admin).await;
+        self.roles(&admin).await;
     }
 
     /// An organization, and a project of `acme` with the same name, to be deleted: another pair once one of them is.
@@ -150,6 +151,18 @@ impl Ground {
     fn put(&mut self, name: &'static str, value: String) {
         self.places.retain(|(other, _)| *other != name);
         self.places.push((name, value));
+    }
+
+    /// Whoever retired them: roles that can be changed again, held by nobody.
+    async fn roles(&mut self, admin: &Actor) {
+        let own = format!("/v1/organizations/{}/roles", self.place("ACME").expect("it is made first"));
+        for (placeholder, path, name) in [("ROLE", own.as_str(), "helper"), ("SHARED", "/v1/roles", "shared")]
+        {
+            let role = json!({"name": name, "level": "organization", "permissions": ["tokens:read"]});
+            let made = admin.post(path, role).await;
+            assert!(matches!(made.status, 201 | 409), "{}", made.text);
+            self.put(placeholder, name.to_owned());
+        }
     }
 
     /// The number of lifecycle lines that the state was folded from.
@@ -214,7 +227,8 @@ impl Caller {
             (Home::Acme, _, Some(needed))
                 if needed.starts_with("instance:")
                     || ["organizations:create", "organizations:suspend", "organizations:delete"]
-                        .contains(&needed) =>
+                        .contains(&needed)
+                    || operation.template.starts_with("/v1/roles") =>
             {
                 May::No
             }

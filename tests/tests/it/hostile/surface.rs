@@ -89,7 +89,11 @@ async fn what_the_document_lacks_is_not_served() {
     let mut probed = 0;
     for path in paths {
         let fill = hex(path.as_bytes());
-        let target = path.replace("{organization}", &fill).replace("{project}", &fill).replace("{id}", &fill);
+        let target = path
+            .replace("{role}", &fill)
+            .replace("{organization}", &fill)
+            .replace("{project}", &fill)
+            .replace("{id}", &fill);
         for method in METHODS {
             let answer = admin.call(method, &target).send().await;
             probed += 1;

@@ -14,6 +14,8 @@ pub(super) enum Kind {
     Removable(usize),
     /// What names an organization, a project or a token.
     Reference,
+    /// The id of a token.
+    Token,
     /// What is asked about, for the record.
     Asked(usize),
     Grant,
@@ -24,6 +26,8 @@ pub(super) enum Kind {
     Network,
     Address,
     Permission,
+    /// What a role may contain.
+    Pattern,
     /// One of a few words.
     Word,
     Prefix,
@@ -39,12 +43,14 @@ pub(super) enum Kind {
     List {
         most: usize,
     },
+    /// All that a role may do, or what is added and removed.
+    Permissions,
 }
 
 /// What a field holds.
 pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
     match (owner, name) {
-        ("NewOrganization" | "NewProject" | "Rename", "name") => Kind::Label,
+        ("NewOrganization" | "NewProject" | "NewRole" | "Rename", "name") => Kind::Label,
         ("Rename", "display_name") => Kind::Removable(128),
         ("NewOrganization" | "NewProject", "display_name")
         | ("NewToken" | "NarrowToken" | "UpdateToken", "name") => Kind::Text(128),
@@ -52,8 +58,11 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewToken" | "NarrowToken" | "UpdateToken", "description")
         | ("Revoke" | "Suspend" | "Delete", "note") => Kind::Removable(1_024),
 
-        ("NewToken" | "NarrowToken" | "UpdateToken", "grants") if is_item => Kind::Grant,
+        ("NewToken" | "NarrowToken" | "UpdateToken" | "Draft", "grants") if is_item => Kind::Grant,
         ("NewToken" | "NarrowToken", "allowed_networks") if is_item => Kind::Network,
+        ("NewRole" | "RoleChange", "permissions" | "add" | "remove") if is_item => Kind::Pattern,
+        ("NewRole" | "RoleChange", "permissions" | "add" | "remove") => Kind::Permissions,
+        ("Explain", "id") => Kind::Token,
         (_, "grants" | "allowed_networks") => Kind::List { most: 64 },
         ("VerifyBatch", "items") if is_item => Kind::Object,
         ("VerifyBatch", "items") => Kind::List { most: 1_000 },
@@ -61,18 +70,23 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewToken" | "NarrowToken" | "UpdateToken", "expires_at") => Kind::End,
         ("NewToken" | "NarrowToken", "not_before") => Kind::Beginning,
         ("NewToken" | "NarrowToken" | "UpdateToken", "metadata") => Kind::Metadata,
-        ("Scope", "organization" | "project") => Kind::Reference,
+        ("Scope" | "Explain", "organization" | "project") => Kind::Reference,
         ("Verify", "organization" | "project") => Kind::Asked(128),
         ("Verify", "resource") => Kind::Asked(256),
-        ("Verify", "permission") => Kind::Permission,
-        ("Client", "address") => Kind::Address,
+        ("Verify" | "Explain", "permission") => Kind::Permission,
+        ("Client" | "Explain", "address") => Kind::Address,
         ("Client", "agent") | ("Verify" | "Identify", "token") => Kind::Anything,
         ("Identify", "prefix") => Kind::Prefix,
-        ("Revoke", "reason") | ("PolicyChange", "answers") | ("Delete", "confirm") => Kind::Word,
+        ("Revoke", "reason") | ("PolicyChange", "answers") | ("Delete", "confirm") | ("NewRole", "level") => {
+            Kind::Word
+        }
         ("Revoke", "cascade") | ("Scope", "instance") => Kind::Flag,
         ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
         ("PolicyChange", "record_within_ms") => Kind::Number { least: 1, most: 10_000 },
-        ("NewToken", "scope") | ("Verify", "client") | ("InstanceChange", "policy") => Kind::Object,
+        ("NewToken" | "Draft", "scope")
+        | ("Verify", "client")
+        | ("Explain", "draft")
+        | ("InstanceChange", "policy") => Kind::Object,
         other => panic!("say in `values::kind` what {other:?} holds"),
     }
 }
@@ -152,6 +166,10 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
             [refused.collect(), wrong("¦ "), large].concat()
         }
         Kind::Reference => references(),
+        Kind::Token => {
+            let refused = "¦ ¦never-was¦<ACME>¦verifier¦*¦<TARGET>\u{0}¦019ab7a4-0000-7000-8000-0000000000ff";
+            [wrong(refused), long("x", 9_000, Is::Wrong), right("<TARGET>"), open("<HIDDEN>")].concat()
+        }
         Kind::Grant => grants(),
         Kind::Duration => durations(),
         Kind::End => [times(), wrong("1970-01-01T00:00:00Z¦2026-01-01T00:00:00Z")].concat(),
@@ -168,6 +186,11 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
         }
         Kind::Metadata => metadata(),
         Kind::Flag | Kind::Object => Vec::new(),
+        Kind::Pattern => patterns(),
+        Kind::Permissions => {
+            let many: Vec<String> = (0..=200).map(|n| format!("a:v{n}")).collect();
+            vec![(json!([]), Is::Open), (json!(many), Is::Open)]
+        }
         Kind::Number { least, most } => {
             let outside =
                 [json!(least - 1), json!(most + 1), json!(0), json!(u32::MAX), json!(u64::MAX), json!(-1)];
@@ -222,6 +245,12 @@ fn permissions() -> Vec<(Value, Is)> {
     [wrong(refused), large, long("x", 9_000, Is::Wrong), right("deployments:create¦a:b¦7:7")].concat()
 }
 
+fn patterns() -> Vec<(Value, Is)> {
+    let refused = "¦a¦:¦a:¦:b¦**¦*:*¦*:a¦a:b*¦A:b¦a:b:c¦a :b¦a:b\n¦-a:b¦a:b-¦ä:b¦a:b\u{0}¦a:b\u{202e}";
+    let large = vec![(json!(format!("a:{}", "b".repeat(64))), Is::Wrong)];
+    [wrong(refused), large, long("x", 9_000, Is::Wrong), open("*¦a:*¦deployments:create")].concat()
+}
+
 fn times() -> Vec<(Value, Is)> {
     let refused = "¦yesterday¦2031-13-01T00:00:00Z¦2031-02-30T00:00:00Z¦2031-12-01¦1969-12-31T23:59:59Z\
                    ¦10000-01-01T00:00:00Z¦+2031-12-01T00:00:00Z¦-0001-01-01T00:00:00Z¦1930367167\
@@ -260,11 +289,15 @@ pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
         // And what suits one caller does not suit another.
         (_, "expires_at" | "prefix" | "instance", _)
         | ("Scope", "project", _)
+        | ("Explain", "id" | "address", _)
+        | ("RoleChange", "permissions" | "remove", _)
         | ("NarrowToken", "grants", _) => {
             return None;
         }
-        ("Verify", "project", _) => json!("<WEB>"),
-        ("Scope" | "Verify", "organization", _) => json!("<ACME>"),
+        ("Verify" | "Explain", "project", _) => json!("<WEB>"),
+        ("Scope" | "Verify" | "Explain", "organization", _) => json!("<ACME>"),
+        (_, "level", _) => json!("project"),
+        (_, "permissions" | "add", _) => json!(["deployments:read", "projects:*"]),
         (_, "answers", _) => json!("committed"),
         (_, "reason", _) => json!("leaked"),
         (_, "confirm", _) => json!("<DOOM>"),
