@@ -18,6 +18,7 @@ pub(crate) fn problem(failure: &Failure) -> Problem {
         Failure::OutcomeUnknown => temporary(codes::OUTCOME_UNKNOWN, failure),
         Failure::Overloaded => temporary(codes::OVERLOADED, failure),
         Failure::Stale => temporary(codes::STALE, failure),
+        Failure::UsageBehind(_) => temporary(codes::BEHIND, failure),
     }
 }
 
@@ -62,6 +63,7 @@ fn rejected(rejection: &Rejection) -> Problem {
             Problem::new(codes::INVALID_VALUE).detail(detail).field(*field, wrong(value, expected))
         }
         Rejection::TokenEnded { .. } => Problem::new(codes::TOKEN_ENDED).detail(detail),
+        Rejection::PolicyLimit { .. } => Problem::new(codes::POLICY_LIMIT).detail(detail),
         Rejection::PreconditionFailed { .. } => Problem::new(codes::PRECONDITION_FAILED).detail(detail),
         Rejection::IdempotencyKeyReused => Problem::new(codes::IDEMPOTENCY_KEY_REUSED).detail(detail),
     }

@@ -20,8 +20,10 @@ mod organizations;
 mod page;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
+mod policies;
 mod projects;
 mod respond;
+mod sweeps;
 mod system;
 mod tokens;
 mod verify;

@@ -1,7 +1,7 @@
 //! The routes and the OpenAPI document, from the same annotations.
 
 use crate::app::App;
-use crate::{instance, organizations, projects, system, tokens, verify};
+use crate::{instance, organizations, policies, projects, sweeps, system, tokens, verify};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use utoipa::OpenApi;
@@ -50,6 +50,9 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(instance::show::show, instance::update::update))
         .routes(routes!(organizations::create::create, organizations::list::list))
         .routes(routes!(organizations::show::show, organizations::rename::rename))
+        .routes(routes!(policies::show::show, policies::update::update))
+        .routes(routes!(sweeps::organization::sweep))
+        .routes(routes!(sweeps::instance::sweep))
         .routes(routes!(projects::create::create, projects::list::list))
         .routes(routes!(projects::show::show, projects::rename::rename))
         .routes(routes!(tokens::mint::mint, tokens::list::list))

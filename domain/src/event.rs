@@ -4,6 +4,7 @@ use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::name::Name;
 use crate::network::Networks;
 use crate::permission::PermissionSet;
+use crate::policy::PolicySettings;
 use crate::role::Level;
 use crate::scope::Grant;
 use crate::secret::{Prefix, SecretHash};
@@ -34,6 +35,14 @@ pub struct InstancePolicy {
     pub max_staleness_ms: u32,
     /// Milliseconds within which a bounded use is on the log.
     pub record_within_ms: u32,
+    /// The most days that a token of the instance may go unused before it is revoked, up to 365; 0 is off.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub max_inactive_days: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_off(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The name and the display name of an organization or a project.
@@ -315,6 +324,13 @@ pub enum Event {
         /// As it is.
         after: Naming,
     },
+    /// The owners of an organization changed its policy.
+    OrganizationPolicyChanged {
+        /// The settings that changed, as they were.
+        before: PolicySettings,
+        /// The same, as they are.
+        after: PolicySettings,
+    },
     /// A project began.
     ProjectCreated {
         /// The new project.
@@ -379,9 +395,9 @@ impl Event {
     /// What the event made or changed, for the answer to a repeated request.
     pub fn subject(&self, organization: Option<OrganizationId>) -> Option<Subject> {
         match self {
-            Self::OrganizationCreated(_) | Self::OrganizationRenamed { .. } => {
-                organization.map(Subject::Organization)
-            }
+            Self::OrganizationCreated(_)
+            | Self::OrganizationRenamed { .. }
+            | Self::OrganizationPolicyChanged { .. } => organization.map(Subject::Organization),
             Self::ProjectCreated { project, .. } | Self::ProjectRenamed { project, .. } => {
                 Some(Subject::Project(*project))
             }

@@ -28,6 +28,10 @@ pub enum Read {
     Organizations,
     /// One organization, by name or id.
     Organization(String),
+    /// The policy of an organization, by its name or id.
+    Policy(String),
+    /// What a sweep of an organization, by name or id, or of the instance would revoke, and does.
+    Sweep(Option<String>),
     /// The projects of an organization that the caller may read.
     Projects(String),
     /// One project, by the names or ids of its organization and it.
@@ -47,6 +51,8 @@ impl Read {
             Self::Whoami => None,
             Self::Instance => Some("instance:read"),
             Self::Organizations | Self::Organization(_) => Some("organizations:read"),
+            Self::Policy(_) => Some("policies:read"),
+            Self::Sweep(_) => Some("tokens:revoke"),
             Self::Projects(_) | Self::Project(..) => Some("projects:read"),
             Self::Tokens(_) | Self::Token(_) | Self::Identify => Some("tokens:read"),
         }
@@ -57,10 +63,11 @@ impl Read {
     /// What it looks at, for the record: as it was asked, by name or id.
     pub fn object(&self) -> Option<String> {
         match self {
-            Self::Whoami | Self::Instance | Self::Organizations | Self::Identify => None,
-            Self::Organization(organization) | Self::Projects(organization) => {
-                Some(format!("organization:{organization}"))
-            }
+            Self::Whoami | Self::Instance | Self::Organizations | Self::Identify | Self::Sweep(None) => None,
+            Self::Organization(organization)
+            | Self::Projects(organization)
+            | Self::Policy(organization)
+            | Self::Sweep(Some(organization)) => Some(format!("organization:{organization}")),
             Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
             Self::Tokens(scope) => scope.as_ref().map(ScopeText::object),
             Self::Token(id) => Some(format!("token:{id}")),
@@ -76,6 +83,8 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Instance => caller.require(state, "instance:read", Scope::Instance),
         Read::Organizations => caller.require_somewhere(state, "organizations:read", own),
         Read::Organization(text) => organization(state, caller, text).map(drop),
+        Read::Policy(text) => policy(state, caller, text).map(drop),
+        Read::Sweep(text) => swept(state, caller, text.as_deref()).map(drop),
         Read::Projects(text) => {
             let found = find_organization(state, caller, text)?;
             caller.require_somewhere(state, "projects:read", Scope::Organization(found.id))
@@ -99,6 +108,23 @@ pub fn organization<'a>(
     let found = find_organization(state, caller, text)?;
     caller.require(state, "organizations:read", Scope::Organization(found.id))?;
     Ok(found)
+}
+
+/// An organization whose policy the caller may read.
+pub fn policy<'a>(state: &'a State, caller: &Caller, text: &str) -> Result<&'a Arc<Organization>, Rejection> {
+    let found = find_organization(state, caller, text)?;
+    caller.require(state, "policies:read", Scope::Organization(found.id))?;
+    Ok(found)
+}
+
+/// Whose tokens the caller may sweep: an organization's or, without one, the instance's own.
+pub fn swept(state: &State, caller: &Caller, text: Option<&str>) -> Result<Scope, Rejection> {
+    let scope = match text {
+        Some(text) => Scope::Organization(find_organization(state, caller, text)?.id),
+        None => Scope::Instance,
+    };
+    caller.require(state, "tokens:revoke", scope)?;
+    Ok(scope)
 }
 
 /// A project that the caller may read.

@@ -7,11 +7,15 @@
 mod instance;
 mod mint;
 mod organization;
+mod policy;
+mod sweep;
 mod token;
 
 pub use instance::{ChangePolicy, Resume, Start};
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
+pub use policy::{ChangeOrganizationPolicy, PolicyChange, draft as draft_policy};
+pub use sweep::RevokeInactive;
 pub use token::{Revoke, Rotate, Update};
 
 use crate::authority::{Caller, Principal, Reach, Refused};
@@ -68,6 +72,10 @@ pub enum Command {
     CreateOrganization(CreateOrganization),
     /// Rename an organization.
     RenameOrganization(RenameOrganization),
+    /// Change an organization's policy.
+    ChangeOrganizationPolicy(ChangeOrganizationPolicy),
+    /// Revoke tokens that went unused for too long.
+    RevokeInactive(RevokeInactive),
     /// Begin a project.
     CreateProject(CreateProject),
     /// Rename a project.
@@ -92,6 +100,8 @@ impl Command {
             Self::ChangePolicy(_) => Some("instance:update"),
             Self::CreateOrganization(_) => Some("organizations:create"),
             Self::RenameOrganization(_) => Some("organizations:update"),
+            Self::ChangeOrganizationPolicy(_) => Some("policies:update"),
+            Self::RevokeInactive(_) => Some("tokens:revoke"),
             Self::CreateProject(_) => Some("projects:create"),
             Self::RenameProject(_) => Some("projects:update"),
             Self::Mint(_) => Some("tokens:mint"),
@@ -112,7 +122,9 @@ impl Command {
             | Self::ChangePolicy(_)
             | Self::CreateOrganization(_)
             | Self::Narrow(_) => None,
+            Self::RevokeInactive(sweep) => sweep.organization.map(|id| format!("organization:{id}")),
             Self::RenameOrganization(RenameOrganization { organization, .. })
+            | Self::ChangeOrganizationPolicy(ChangeOrganizationPolicy { organization, .. })
             | Self::CreateProject(CreateProject { organization, .. }) => {
                 Some(format!("organization:{organization}"))
             }
@@ -180,6 +192,10 @@ pub fn decide(
         Command::RenameOrganization(rename) => {
             organization::rename(state, caller, at, rename, request.expected_revision)
         }
+        Command::ChangeOrganizationPolicy(change) => {
+            policy::change(state, caller, change, request.expected_revision)
+        }
+        Command::RevokeInactive(sweep) => sweep::revoke_inactive(state, caller, at, sweep),
         Command::CreateProject(create) => organization::create_project(state, caller, create),
         Command::RenameProject(rename) => {
             organization::rename_project(state, caller, rename, request.expected_revision)
@@ -211,6 +227,8 @@ fn authorize_repeated(
         Command::ChangePolicy(_) => caller.require(state, "instance:update", Scope::Instance),
         Command::CreateOrganization(_) => caller.require(state, "organizations:create", Scope::Instance),
         Command::RenameOrganization(_) => require("organizations:update", place),
+        Command::ChangeOrganizationPolicy(_) => require("policies:update", place),
+        Command::RevokeInactive(sweep) => sweep::authorize(state, caller, sweep),
         Command::CreateProject(_) => {
             require("projects:create", place.organization().map_or(place, Scope::Organization))
         }
@@ -581,11 +599,11 @@ mod tests {
         let first = world.request(&admin(), &request(command, "k", "b")).unwrap();
         let key = first.idempotency.unwrap().key;
         world.pass_almost(IDEMPOTENCY_WINDOW);
-        world.state.forget_replies(world.at);
+        world.state.forget(world.at);
         assert!(world.state.reply(&key, world.at).is_some());
         world.pass(Duration::from_micros(1));
         assert!(world.state.reply(&key, world.at).is_none());
-        world.state.forget_replies(world.at);
+        world.state.forget(world.at);
         world.mint("acme", &["member"]);
         assert_eq!(world.state.difference(&world.folded()), None);
     }

@@ -5,19 +5,23 @@
 //! reads them: the state that others see changes only when the commit has happened.
 
 mod apply;
+mod live_tokens;
 mod token;
 mod tokens;
 
 pub use apply::Corrupt;
+pub use live_tokens::Full;
 pub use token::{OldSecret, Revocation, Shown, Status, Token};
 pub use tokens::Tokens;
 
 use crate::event::{InstancePolicy, LogPlace, Naming, Subject};
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::name::Name;
+use crate::policy::OrganizationPolicy;
 use crate::role::Role;
 use crate::scope::Scope;
 use crate::time::Timestamp;
+use live_tokens::{End, LiveTokens};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +59,8 @@ pub struct Organization {
     pub created_at: Timestamp,
     /// Whether all its tokens are refused.
     pub suspended: bool,
+    /// What its tokens may be at most.
+    pub policy: OrganizationPolicy,
     /// The version after the event that last changed it.
     pub revision: u64,
 }
@@ -108,6 +114,8 @@ pub struct State {
     projects: HashMap<ProjectId, Arc<Project>>,
     project_names: BTreeMap<(OrganizationId, Name), ProjectId>,
     tokens: Tokens,
+    /// Of the organizations whose policy limits them, and of no others.
+    live_tokens: HashMap<OrganizationId, LiveTokens>,
     replies: HashMap<Box<str>, Reply>,
     journal: Option<Journal>,
 }
@@ -133,6 +141,12 @@ enum Undo {
     Project(ProjectId, Option<Arc<Project>>),
     ProjectName((OrganizationId, Name), Option<ProjectId>),
     Token(tokens::TokenUndo),
+    LiveTokens(OrganizationId, Option<LiveTokens>),
+    /// A token was counted as living, or no longer.
+    Counted {
+        life: (OrganizationId, End),
+        lives: bool,
+    },
     Reply(Box<str>, Option<Reply>),
 }
 
@@ -241,10 +255,11 @@ impl State {
         self.replies.get(key).filter(|reply| at.since(reply.at) < IDEMPOTENCY_WINDOW)
     }
 
-    /// Drops the memory of requests that are too old to be recognised at `at`.
-    pub fn forget_replies(&mut self, at: Timestamp) {
+    /// Drops the memory of requests that are too old to be recognised at `at`, and of when tokens ended until then.
+    pub fn forget(&mut self, at: Timestamp) {
         debug_assert!(self.journal.is_none(), "forgetting is never taken back");
         self.replies.retain(|_, reply| at.since(reply.at) < IDEMPOTENCY_WINDOW);
+        self.live_tokens.values_mut().for_each(|live| live.forget(at));
     }
 
     /// How people call a scope: `instance`, `organization acme`, `project web of acme`.
@@ -282,6 +297,8 @@ impl State {
                 Undo::Project(key, before) => restore(&mut self.projects, key, before),
                 Undo::ProjectName(key, before) => restore_ordered(&mut self.project_names, key, before),
                 Undo::Token(undo) => self.tokens.undo(undo),
+                Undo::LiveTokens(key, before) => restore(&mut self.live_tokens, key, before),
+                Undo::Counted { life, lives } => self.count(life, !lives),
                 Undo::Reply(key, before) => restore(&mut self.replies, key, before),
             }
         }
@@ -307,6 +324,7 @@ impl State {
             })
         };
         checks.push(("replies", remembered(self, other) && remembered(other, self)));
+        checks.push(("live tokens", self.counts_like(other)));
         let found = checks.into_iter().find(|(_, same)| !same).map(|(what, _)| what.to_owned());
         found.or_else(|| self.tokens.difference(&other.tokens))
     }

@@ -19,6 +19,7 @@ mod nodes;
 mod openapi;
 mod outage;
 mod overload;
+mod policy;
 mod record;
 mod restart;
 mod secrets;

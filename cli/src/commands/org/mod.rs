@@ -2,8 +2,10 @@
 
 mod create;
 mod list;
+mod policy;
 mod rename;
 mod show;
+mod sweep;
 
 use super::Context;
 use crate::failure::{Exit, Failure};
@@ -23,6 +25,11 @@ pub(crate) enum Command {
     /// Give an organization another name or display name
     #[command(visible_alias = "update")]
     Rename(rename::Args),
+    /// What its tokens may be at most
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Revoke the tokens that went unused for longer than the policy allows
+    Sweep(sweep::Args),
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
@@ -32,6 +39,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::List(args) => list::run(context, &args).await,
         Command::Show(args) => show::run(context, args).await,
         Command::Rename(args) => rename::run(context, args).await,
+        Command::Policy(command) => policy::run(context, command).await,
+        Command::Sweep(args) => sweep::run(context, args).await,
     }?;
     Ok(Exit::Success)
 }

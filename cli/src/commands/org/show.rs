@@ -1,8 +1,9 @@
 use crate::commands::{Context, not_a_secret};
 use crate::failure::Failure;
-use api::wire::Organization;
+use crate::output::Format;
+use api::wire::{Organization, OrganizationPolicy};
 
-/// Show an organization
+/// Show an organization, with its policy where you may read that
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   chancery org show acme")]
@@ -18,5 +19,15 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         Some(name) => name,
         None => context.organization(&client).await?,
     };
-    context.output.details(&client.get::<Organization>(&["v1", "organizations", &name], &[]).await?)
+    let found = client.get::<Organization>(&["v1", "organizations", &name], &[]).await?;
+    context.output.details(&found)?;
+    if context.output.format() != Format::Table {
+        return Ok(());
+    }
+    // The policy has a permission of its own; without it the rest is still worth showing.
+    match client.get::<OrganizationPolicy>(&["v1", "organizations", &name, "policy"], &[]).await {
+        Ok(policy) => context.output.details(&policy),
+        Err(Failure::Problem(refusal)) if refusal.problem.status == 403 => Ok(()),
+        Err(failure) => Err(failure),
+    }
 }
