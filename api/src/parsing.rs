@@ -111,6 +111,8 @@ pub fn bodies(text: &str) {
     check::<wire::NewProject>(text);
     check::<wire::Rename>(text);
     check::<wire::InstanceChange>(text);
+    check::<wire::OrganizationPolicyChange>(text);
+    check::<wire::Sweep>(text);
 }
 
 /// A parser's message shows no secret, nothing that forges, and not all of a long value.

@@ -356,7 +356,10 @@ fn restore_ordered<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, before: Option
 mod tests {
     use super::*;
     use crate::authority::Caller;
-    use crate::decide::{Command, Expiry, NamingChange, RenameOrganization, RenameProject, Update};
+    use crate::decide::{
+        ChangeOrganizationPolicy, Command, Expiry, NamingChange, PolicyChange, RenameOrganization,
+        RenameProject, Update,
+    };
     use crate::testing::{World, admin, texts};
 
     const DAY: Duration = Duration::from_hours(24);
@@ -437,6 +440,13 @@ mod tests {
             world.admin(rename("acme", "beta"));
             world.admin(rename("beta", "acme"));
             world.admin(rename("other", "gamma"));
+            for max_live_tokens in [1_000, 0, 2_000] {
+                let change =
+                    PolicyChange { max_live_tokens: Some(max_live_tokens), ..PolicyChange::default() };
+                let organization = "acme".to_owned();
+                let change = ChangeOrganizationPolicy { organization, change, dry_run: false };
+                world.admin(Command::ChangeOrganizationPolicy(change));
+            }
             let change = NamingChange { name: Some("site".to_owned()), display_name: Some("S".to_owned()) };
             let (organization, project) = ("acme".to_owned(), "web".to_owned());
             world.admin(Command::RenameProject(RenameProject { organization, project, change }));

@@ -16,6 +16,7 @@ mod measure;
 mod rivals;
 mod scale;
 mod stand;
+mod sweep;
 mod verify;
 
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PARTS: [&str; 5] = ["verify", "batch", "snapshot", "log", "scale"];
+const PARTS: [&str; 6] = ["verify", "batch", "snapshot", "log", "scale", "sweep"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -41,6 +42,7 @@ async fn main() -> ExitCode {
                     "batch" => verify::batch().await,
                     "snapshot" => verify::snapshot().await,
                     "log" => log::run().await,
+                    "sweep" => sweep::run().await,
                     _ => scale::run().await,
                 }
             }
