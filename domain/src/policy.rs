@@ -82,6 +82,7 @@ mod listed {
     use serde::de::value::SeqDeserializer;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    #[expect(clippy::ref_option, reason = "this is how serde hands out an optional field")]
     pub(super) fn serialize<S: Serializer>(
         networks: &Option<Networks>,
         serializer: S,

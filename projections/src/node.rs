@@ -109,13 +109,7 @@ impl Node {
             options.capacity,
         );
         let usage = Arc::new(Usage::new(log.clone(), Arc::clone(&live), feed));
-        let sweeper = Arc::new(Sweeper::new(
-            log.clone(),
-            Arc::clone(&live),
-            scribe.clone(),
-            Arc::clone(&usage),
-            options.random.clone(),
-        ));
+        let sweeper = Arc::new(Sweeper::new(&log, &live, &scribe, &usage, &options.random));
         let stop = CancellationToken::new();
         let (failing, failed) = watch::channel(None);
         let failing = Arc::new(failing);

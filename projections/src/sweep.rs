@@ -116,8 +116,15 @@ pub(crate) struct Sweeper {
 }
 
 impl Sweeper {
-    pub(crate) fn new(log: Log, live: Arc<Live>, scribe: Scribe, usage: Arc<Usage>, random: Random) -> Self {
-        Self { log, live, scribe, usage, random }
+    pub(crate) fn new(
+        log: &Log,
+        live: &Arc<Live>,
+        scribe: &Scribe,
+        usage: &Arc<Usage>,
+        random: &Random,
+    ) -> Self {
+        let (live, usage) = (Arc::clone(live), Arc::clone(usage));
+        Self { log: log.clone(), live, scribe: scribe.clone(), usage, random: random.clone() }
     }
 
     /// Sweeps what is due, every now and then, until it is told to stop.
@@ -248,7 +255,9 @@ impl Sweeper {
             let is_last = commits.len() < PAGE as usize;
             for commit in &commits {
                 let uses = uses_of(commit).map_err(|fatal| unavailable(&fatal))?;
-                uses.into_iter().for_each(|(token, at)| used(&mut fresh.last, token, at));
+                for (token, at) in uses {
+                    used(&mut fresh.last, token, at);
+                }
                 fresh.reach = (commit.end(), commit.id);
             }
             if is_last {

@@ -101,13 +101,12 @@ impl Command {
             Self::CreateOrganization(_) => Some("organizations:create"),
             Self::RenameOrganization(_) => Some("organizations:update"),
             Self::ChangeOrganizationPolicy(_) => Some("policies:update"),
-            Self::RevokeInactive(_) => Some("tokens:revoke"),
             Self::CreateProject(_) => Some("projects:create"),
             Self::RenameProject(_) => Some("projects:update"),
             Self::Mint(_) => Some("tokens:mint"),
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
-            Self::Revoke(_) => Some("tokens:revoke"),
+            Self::Revoke(_) | Self::RevokeInactive(_) => Some("tokens:revoke"),
         }
     }
 }

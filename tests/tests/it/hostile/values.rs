@@ -62,19 +62,17 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         }
 
         ("NewToken" | "NarrowToken" | "UpdateToken", "grants") if is_item => Kind::Grant,
-        ("NewToken" | "NarrowToken", "allowed_networks") if is_item => Kind::Network,
+        ("NewToken" | "NarrowToken" | "OrganizationPolicyChange", "allowed_networks") if is_item => {
+            Kind::Network
+        }
         ("OrganizationPolicyChange", "max_lifetime" | "default_lifetime") => Kind::Lifetime,
-        ("OrganizationPolicyChange", "allowed_networks") if is_item => Kind::Network,
         ("OrganizationPolicyChange", "allowed_roles") if is_item => Kind::Role,
-        ("OrganizationPolicyChange", "allowed_roles") => Kind::List { most: 64 },
         ("OrganizationPolicyChange" | "PolicyChange", "max_inactive_days") => Kind::Count { most: 365 },
         ("OrganizationPolicyChange", "rotation_due_days") => Kind::Count { most: 3_650 },
         ("OrganizationPolicyChange", "max_mints_per_hour" | "max_live_tokens") => {
             Kind::Count { most: u32::MAX.into() }
         }
-        ("OrganizationPolicyChange", "expiry_required" | "rotation_enforced")
-        | ("OrganizationPolicyChange" | "Sweep", "dry_run") => Kind::Flag,
-        (_, "grants" | "allowed_networks") => Kind::List { most: 64 },
+        (_, "grants" | "allowed_networks" | "allowed_roles") => Kind::List { most: 64 },
         ("VerifyBatch", "items") if is_item => Kind::Object,
         ("VerifyBatch", "items") => Kind::List { most: 1_000 },
         ("NewToken" | "NarrowToken" | "UpdateToken", "expires_in") | ("Rotate", "overlap") => Kind::Duration,
@@ -89,7 +87,10 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Client", "agent") | ("Verify" | "Identify", "token") => Kind::Anything,
         ("Identify", "prefix") => Kind::Prefix,
         ("Revoke", "reason") | ("PolicyChange", "answers") => Kind::Word,
-        ("Revoke", "cascade") | ("Scope", "instance") => Kind::Flag,
+        ("Revoke", "cascade")
+        | ("Scope", "instance")
+        | ("OrganizationPolicyChange", "expiry_required" | "rotation_enforced")
+        | ("OrganizationPolicyChange" | "Sweep", "dry_run") => Kind::Flag,
         ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
         ("PolicyChange", "record_within_ms") => Kind::Number { least: 1, most: 10_000 },
         ("NewToken", "scope") | ("Verify", "client") | ("InstanceChange", "policy") => Kind::Object,

@@ -1,5 +1,5 @@
 use super::{POLICY, SWEEP};
-use crate::{DAY, HOUR, TICK};
+use crate::{DAY, HOUR, TICK, just_before};
 use chancery_tests::{Tenants, World};
 use serde_json::json;
 
@@ -19,7 +19,7 @@ async fn a_sweep_revokes_what_is_unused_for_longer_than_allowed_and_says_so() {
     world.pass(TICK);
     assert_eq!(tenants.verifier.code_of(&used.secret).await, "valid");
     tenants.owner.get("/v1/whoami").await.expect(200);
-    world.pass(30 * DAY - TICK);
+    world.pass(just_before(30 * DAY));
     let dry = || tenants.owner.post(SWEEP, json!({"dry_run": true}));
     // On the second: 30 days are not more than 30 days.
     assert_eq!(dry().await.expect(200)["count"], 0);
