@@ -172,7 +172,7 @@ impl Caller {
             }
             (_, Some(_), None) => May::Yes,
             (Home::Acme, _, Some(needed))
-                if needed.starts_with("instance:") || needed == "organizations:create" =>
+                if operation.template.starts_with("/v1/instance") || needed == "organizations:create" =>
             {
                 May::No
             }
