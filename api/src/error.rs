@@ -18,6 +18,7 @@ pub(crate) fn problem(failure: &Failure) -> Problem {
         Failure::OutcomeUnknown => temporary(codes::OUTCOME_UNKNOWN, failure),
         Failure::Overloaded => temporary(codes::OVERLOADED, failure),
         Failure::Stale => temporary(codes::STALE, failure),
+        Failure::UsageBehind(_) => temporary(codes::BEHIND, failure),
     }
 }
 
@@ -64,6 +65,7 @@ fn rejected(rejection: &Rejection) -> Problem {
         Rejection::RoleFixed { .. } => Problem::new(codes::ROLE_FIXED).detail(detail),
         Rejection::RoleHeld { .. } => Problem::new(codes::ROLE_HELD).detail(detail),
         Rejection::TokenEnded { .. } => Problem::new(codes::TOKEN_ENDED).detail(detail),
+        Rejection::PolicyLimit { .. } => Problem::new(codes::POLICY_LIMIT).detail(detail),
         Rejection::PreconditionFailed { .. } => Problem::new(codes::PRECONDITION_FAILED).detail(detail),
         Rejection::IdempotencyKeyReused => Problem::new(codes::IDEMPOTENCY_KEY_REUSED).detail(detail),
     }

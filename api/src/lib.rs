@@ -21,9 +21,11 @@ mod organizations;
 mod page;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
+mod policies;
 mod projects;
 mod respond;
 mod roles;
+mod sweeps;
 mod system;
 mod tokens;
 mod verify;

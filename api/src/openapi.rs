@@ -1,7 +1,7 @@
 //! The routes and the OpenAPI document, from the same annotations.
 
 use crate::app::App;
-use crate::{explain, instance, organizations, projects, roles, system, tokens, verify};
+use crate::{explain, instance, organizations, policies, projects, roles, sweeps, system, tokens, verify};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use utoipa::OpenApi;
@@ -57,6 +57,9 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(organizations::suspend::suspend))
         .routes(routes!(organizations::restore::restore))
         .routes(routes!(organizations::contents::contents))
+        .routes(routes!(policies::show::show, policies::update::update))
+        .routes(routes!(sweeps::organization::sweep))
+        .routes(routes!(sweeps::instance::sweep))
         .routes(routes!(projects::create::create, projects::list::list))
         .routes(routes!(projects::show::show, projects::rename::rename, projects::delete::delete))
         .routes(routes!(projects::contents::contents))

@@ -116,6 +116,8 @@ pub fn bodies(text: &str) {
     check::<wire::NewRole>(text);
     check::<wire::RoleChange>(text);
     check::<wire::Explain>(text);
+    check::<wire::OrganizationPolicyChange>(text);
+    check::<wire::Sweep>(text);
 }
 
 /// A parser's message shows no secret, nothing that forges, and not all of a long value.

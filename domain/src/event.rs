@@ -4,6 +4,7 @@ use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::name::Name;
 use crate::network::Networks;
 use crate::permission::PermissionSet;
+use crate::policy::PolicySettings;
 use crate::role::Level;
 use crate::scope::Grant;
 use crate::secret::{Prefix, SecretHash};
@@ -34,6 +35,14 @@ pub struct InstancePolicy {
     pub max_staleness_ms: u32,
     /// Milliseconds within which a bounded use is on the log.
     pub record_within_ms: u32,
+    /// The most days that a token of the instance may go unused before it is revoked, up to 365; 0 is off.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub max_inactive_days: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_off(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The name and the display name of an organization or a project.
@@ -337,6 +346,13 @@ pub enum Event {
         /// Why, in somebody's words.
         note: Option<Box<str>>,
     },
+    /// The owners of an organization changed its policy.
+    OrganizationPolicyChanged {
+        /// The settings that changed, as they were.
+        before: PolicySettings,
+        /// The same, as they are.
+        after: PolicySettings,
+    },
     /// A project began.
     ProjectCreated {
         /// The new project.
@@ -412,7 +428,8 @@ impl Event {
             | Self::OrganizationRenamed { .. }
             | Self::OrganizationSuspended { .. }
             | Self::OrganizationRestored { .. }
-            | Self::OrganizationDeleted { .. } => organization.map(Subject::Organization),
+            | Self::OrganizationDeleted { .. }
+            | Self::OrganizationPolicyChanged { .. } => organization.map(Subject::Organization),
             Self::ProjectCreated { project, .. }
             | Self::ProjectRenamed { project, .. }
             | Self::ProjectDeleted { project, .. } => Some(Subject::Project(*project)),

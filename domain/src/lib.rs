@@ -8,6 +8,7 @@
 //! what comes in, so the same log always folds to the same state and every decision can be made again.
 
 pub mod authority;
+pub mod census;
 pub mod contents;
 pub mod decide;
 pub mod event;
@@ -21,6 +22,7 @@ pub mod network;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
 pub mod permission;
+pub mod policy;
 pub mod query;
 pub mod rejection;
 pub mod role;

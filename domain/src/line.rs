@@ -10,6 +10,7 @@ use crate::event::{
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::name::Name;
 use crate::permission::PermissionSet;
+use crate::policy::PolicySettings;
 use crate::role::Level;
 use crate::scope::Grant;
 use crate::time::Timestamp;
@@ -187,6 +188,7 @@ struct RoleEnd {
 }
 
 body!(Renaming { before: Naming, after: Naming });
+body!(OrganizationPolicyChange { before: PolicySettings, after: PolicySettings });
 body!(ProjectRenaming { project: ProjectId, before: Naming, after: Naming });
 body!(Redescribed { token: TokenId, before: Description, after: Description });
 body!(Regranted { token: TokenId, before: Arc<[Grant]>, after: Arc<[Grant]> });
@@ -252,6 +254,11 @@ events! {
     ORGANIZATION_DELETED = "OrganizationDeleted":
         Event::OrganizationDeleted { note } => Noted { note: note.clone() },
         Noted => |b| Event::OrganizationDeleted { note: b.note };
+    ORGANIZATION_POLICY_CHANGED = "OrganizationPolicyChanged":
+        Event::OrganizationPolicyChanged { before, after }
+            => OrganizationPolicyChange { before: before.clone(), after: after.clone() },
+        OrganizationPolicyChange
+            => |b| Event::OrganizationPolicyChanged { before: b.before, after: b.after };
     PROJECT_CREATED = "ProjectCreated":
         Event::ProjectCreated { project, naming } => ProjectBody { project: *project, naming: naming.clone() },
         ProjectBody => |b| Event::ProjectCreated { project: b.project, naming: b.naming };
@@ -326,6 +333,7 @@ mod tests {
     use crate::event::{Answers, Asked, By, Client, Reason};
     use crate::network::Networks;
     use crate::permission::Pattern;
+    use crate::policy::OrganizationPolicy;
     use crate::secret::{Kind, Secret, SecretHash};
     use crate::testing::written;
     use crate::verify::Code;
@@ -422,6 +430,7 @@ mod tests {
                 before: naming("acme", None),
                 after: naming("beta", Some("Bêta “Inc.”")),
             },
+            policy_changed(),
             Event::ProjectCreated { project: ProjectId(id(2)), naming: naming("web", Some("Web")) },
             Event::ProjectCreated { project: ProjectId(id(2)), naming: naming("web", None) },
             Event::ProjectRenamed {
@@ -430,6 +439,25 @@ mod tests {
                 after: naming("site", None),
             },
         ]
+    }
+
+    /// Every setting of a policy, from off to something.
+    fn policy_changed() -> Event {
+        let roles = ["member", "verifier"].map(|role| Name::label(role).unwrap());
+        let policy = OrganizationPolicy {
+            max_lifetime_s: 7_776_000,
+            default_lifetime_s: 2_592_000,
+            expiry_required: true,
+            max_inactive_days: 90,
+            allowed_networks: Networks::parse(&["10.0.0.0/8", "2001:db8::/32"]).unwrap(),
+            max_mints_per_hour: 100,
+            max_live_tokens: 1_000,
+            rotation_due_days: 30,
+            rotation_enforced: true,
+            allowed_roles: roles.into(),
+        };
+        let (before, after) = OrganizationPolicy::default().changes(&policy);
+        Event::OrganizationPolicyChanged { before, after }
     }
 
     fn minted(all: bool) -> TokenMinted {

@@ -70,6 +70,16 @@ impl Networks {
         }
     }
 
+    /// Whether some address is allowed by both.
+    pub fn overlap(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, _) | (_, None) => true,
+            (Some(mine), Some(theirs)) => {
+                mine.iter().any(|n| theirs.iter().any(|other| n.contains(other) || other.contains(n)))
+            }
+        }
+    }
+
     /// Whether every address that these networks allow, `wider` allows as well.
     pub fn within(&self, wider: &Self) -> bool {
         match (&self.0, &wider.0) {

@@ -9,7 +9,9 @@ pub use roles::{Census, role, roles};
 
 use crate::authority::Caller;
 use crate::contents::Contents;
-use crate::decide::{ScopeText, find_organization_ever, find_project_ever, is_self, role_object};
+use crate::decide::{
+    ScopeText, find_organization, find_organization_ever, find_project_ever, is_self, role_object,
+};
 use crate::explain;
 use crate::id::TokenId;
 use crate::name::Name;
@@ -34,6 +36,10 @@ pub enum Read {
     Organizations,
     /// One organization, by name or id.
     Organization(String),
+    /// The policy of an organization, by its name or id.
+    Policy(String),
+    /// What a sweep of an organization, by name or id, or of the instance would revoke, and does.
+    Sweep(Option<String>),
     /// The projects of an organization that the caller may read.
     Projects(String),
     /// One project, by the names or ids of its organization and it.
@@ -61,6 +67,8 @@ impl Read {
             Self::Whoami => None,
             Self::Instance => Some("instance:read"),
             Self::Organizations | Self::Organization(_) => Some("organizations:read"),
+            Self::Policy(_) => Some("policies:read"),
+            Self::Sweep(_) => Some("tokens:revoke"),
             Self::Projects(_) | Self::Project(..) => Some("projects:read"),
             Self::Roles(_) | Self::Role(..) => Some("roles:read"),
             Self::Tokens(_) | Self::Contents(_) | Self::Token(_) | Self::Identify | Self::Explain(_) => {
@@ -74,10 +82,11 @@ impl Read {
     /// What it looks at, for the record: as it was asked, by name or id.
     pub fn object(&self) -> Option<String> {
         match self {
-            Self::Whoami | Self::Instance | Self::Organizations | Self::Identify => None,
-            Self::Organization(organization) | Self::Projects(organization) => {
-                Some(format!("organization:{organization}"))
-            }
+            Self::Whoami | Self::Instance | Self::Organizations | Self::Identify | Self::Sweep(None) => None,
+            Self::Organization(organization)
+            | Self::Projects(organization)
+            | Self::Policy(organization)
+            | Self::Sweep(Some(organization)) => Some(format!("organization:{organization}")),
             Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
             Self::Roles(organization) => organization.as_ref().map(|own| format!("organization:{own}")),
             Self::Role(organization, role) => Some(role_object(organization.as_deref(), role)),
@@ -97,6 +106,8 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Instance => caller.require(state, "instance:read", Scope::Instance),
         Read::Organizations => caller.require_somewhere(state, "organizations:read", own),
         Read::Organization(text) => organization(state, caller, text).map(drop),
+        Read::Policy(text) => policy(state, caller, text).map(drop),
+        Read::Sweep(text) => swept(state, caller, text.as_deref()).map(drop),
         Read::Projects(text) => {
             let found = find_organization_ever(state, caller, text)?;
             caller.require_somewhere(state, "projects:read", Scope::Organization(found.id))
@@ -124,6 +135,23 @@ pub fn organization<'a>(
     let found = find_organization_ever(state, caller, text)?;
     caller.require(state, "organizations:read", Scope::Organization(found.id))?;
     Ok(found)
+}
+
+/// An organization whose policy the caller may read.
+pub fn policy<'a>(state: &'a State, caller: &Caller, text: &str) -> Result<&'a Arc<Organization>, Rejection> {
+    let found = find_organization(state, caller, text)?;
+    caller.require(state, "policies:read", Scope::Organization(found.id))?;
+    Ok(found)
+}
+
+/// Whose tokens the caller may sweep: an organization's or, without one, the instance's own.
+pub fn swept(state: &State, caller: &Caller, text: Option<&str>) -> Result<Scope, Rejection> {
+    let scope = match text {
+        Some(text) => Scope::Organization(find_organization(state, caller, text)?.id),
+        None => Scope::Instance,
+    };
+    caller.require(state, "tokens:revoke", scope)?;
+    Ok(scope)
 }
 
 /// A project that the caller may read.

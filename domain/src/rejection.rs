@@ -1,6 +1,7 @@
 //! Why a command is refused. Each rejection names what was wrong, with which value, and what would be right.
 
 use crate::text;
+use crate::time::Timestamp;
 use crate::verify::Code;
 use thiserror::Error;
 
@@ -73,6 +74,16 @@ pub enum Rejection {
         role: String,
         /// How many hold it, in words.
         holders: String,
+    },
+    /// The organization's policy leaves no room for one more token.
+    #[error("the organization's policy leaves no room for another token: {setting} is {limit}{}", .until.map(|u| format!("; the next may be minted from {u} on")).unwrap_or_default())]
+    PolicyLimit {
+        /// The setting.
+        setting: &'static str,
+        /// What it is.
+        limit: u32,
+        /// From when on there is room, where time alone makes it.
+        until: Option<Timestamp>,
     },
     /// The thing has changed since the caller read it.
     #[error("it has changed since: the revision is {current} now, not {expected}")]

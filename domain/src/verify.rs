@@ -1,6 +1,7 @@
 //! May this token do this? The question that services ask on every request.
 
 use crate::authority::{self, Caller, Principal};
+use crate::policy::OrganizationPolicy;
 use crate::rejection::Rejection;
 use crate::scope::Scope;
 use crate::secret::SecretHash;
@@ -26,7 +27,7 @@ pub enum Code {
     OrganizationSuspended,
     /// The token's time has not begun.
     NotYetValid,
-    /// The token's time is over.
+    /// The token's time is over, or that of its secret, where its organization insists on rotation.
     Expired,
     /// The token may not be used from this address, or the address is not known.
     AddressDenied,
@@ -232,6 +233,7 @@ pub fn standing(
     }
     // All links of a chain are of the token's own scope, or of one that contains it and ends no sooner.
     let closed = state.closed(token.scope);
+    let organization = token.scope.organization().and_then(|id| state.organization(id));
     let of_link = |link: &Arc<Token>| {
         if link.revocation.is_some() {
             Some(Code::Revoked)
@@ -247,7 +249,26 @@ pub fn standing(
             None
         }
     };
-    state.chain(token).filter_map(of_link).min().map_or(Ok(()), Err)
+    let of_policy = organization.and_then(|organization| bounded(&organization.policy, token, at, address));
+    state.chain(token).filter_map(of_link).chain(of_policy).min().map_or(Ok(()), Err)
+}
+
+/// What the organization's policy has against a token. A secret that is overdue has run out, as a password does: the
+/// token itself goes on, and is accepted again once somebody rotates it. Only `expired` says that, as `superseded`
+/// would mean that there is another secret already.
+fn bounded(
+    policy: &OrganizationPolicy,
+    token: &Token,
+    at: Timestamp,
+    address: Option<IpAddr>,
+) -> Option<Code> {
+    if policy.rotation_enforced && policy.is_overdue(token, at) {
+        Some(Code::Expired)
+    } else if !policy.allowed_networks.allow(address) {
+        Some(Code::AddressDenied)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -67,6 +67,12 @@ impl<'writer> Locked<'writer> {
         timeout(self.writer.statement_ceiling(), reading).await.map_err(|_| silent())?
     }
 
+    /// As [`Log::commits_after`](crate::Log::commits_after).
+    pub async fn commits_after(&mut self, size: u64, last: Uuid, limit: u32) -> Result<Vec<Commit>, Error> {
+        let reading = pages::commits_from(&mut self.connection, size, Some(last), limit);
+        timeout(self.writer.statement_ceiling(), reading).await.map_err(|_| silent())?
+    }
+
     /// Appends and commits. The answer is [`Appended::ConditionFailed`] only when the connection was lost at
     /// the commit and another writer came first: then decide again, as after any lost race.
     pub async fn append(mut self, draft: &Draft) -> Result<Appended, Error> {

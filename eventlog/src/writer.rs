@@ -177,6 +177,19 @@ impl Writer {
         }
     }
 
+    /// As [`Log::commits_after`](crate::Log::commits_after), on the writer's own connection.
+    pub async fn commits_after(&mut self, size: u64, last: Uuid, limit: u32) -> Result<Vec<Commit>, Error> {
+        let mut retry = self.first_try();
+        loop {
+            let mut connection = self.take().await?;
+            let reading = pages::commits_from(&mut connection, size, Some(last), limit);
+            let result = timeout(self.statement_ceiling(), reading).await;
+            if let Some(result) = self.finish(connection, result, &mut retry) {
+                return result;
+            }
+        }
+    }
+
     /// Takes the head's row lock in a short transaction: the way out after lost races. See [`Locked`].
     pub async fn lock(&mut self) -> Result<Locked<'_>, Error> {
         let connection = self.take().await?;

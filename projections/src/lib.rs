@@ -4,6 +4,7 @@
 //! - [`Scribe`] takes what is asked, decides it in order, appends what that comes to in group commits, and only then
 //!   answers.
 //! - [`Recorder`] appends the uses of bounded answers, which have been answered already.
+//! - `sweep` finds the tokens that nobody uses any more and has them revoked.
 //! - [`usage`] follows the log into a table that says when each token was last used.
 //! - [`Node`] puts them together over one log, from the start to the drain.
 //!
@@ -17,6 +18,7 @@ mod people;
 mod recorder;
 mod scribe;
 mod seal;
+mod sweep;
 pub mod usage;
 mod work;
 
@@ -26,4 +28,5 @@ pub use node::{Node, Options, Starting};
 pub use recorder::Recorder;
 pub use scribe::Scribe;
 pub use seal::{SealKey, unseal};
+pub use sweep::{Inactive, Sweep};
 pub use work::{Answered, Call, Client, Failure, Inquiry, Outcome, Presented, Work};

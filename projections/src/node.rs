@@ -5,11 +5,13 @@ use crate::live::Live;
 use crate::recorder::{Recorder, RecorderDesk};
 use crate::scribe::{Desk, Scribe};
 use crate::seal;
+use crate::sweep::{Inactive, Sweeper};
 use crate::usage::{self, Feed, Usage};
 use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
 use domain::decide::{Command, Request, Resume, Start};
 use domain::event::{Answers, InstancePolicy, LogPlace};
 use domain::id::TokenId;
+use domain::scope::Scope;
 use domain::time::Timestamp;
 use eventlog::{Clock, Log, Mark, Marker, Random, Waker, mark, wake};
 use std::collections::HashMap;
@@ -61,6 +63,7 @@ pub struct Node {
     scribe: Scribe,
     recorder: Recorder,
     usage: Arc<Usage>,
+    sweeper: Arc<Sweeper>,
     random: Random,
     marks: Arc<Marks>,
     given_up: Option<u64>,
@@ -107,6 +110,7 @@ impl Node {
             options.capacity,
         );
         let usage = Arc::new(Usage::new(log.clone(), Arc::clone(&live), feed));
+        let sweeper = Arc::new(Sweeper::new(&log, &live, &scribe, &usage, &options.random));
         let stop = CancellationToken::new();
         let (failing, failed) = watch::channel(None);
         let failing = Arc::new(failing);
@@ -115,10 +119,24 @@ impl Node {
             supervise("recorder", recorder_desk.run(stop.clone()), failing),
             tokio::spawn(sweep(log.clone(), stop.clone())),
             tokio::spawn(Arc::clone(&usage).follow(stop.clone())),
+            tokio::spawn(Arc::clone(&sweeper).run(stop.clone())),
         ];
         let random = options.random;
         let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
-        let node = Self { log, live, scribe, recorder, usage, random, marks, given_up, stop, failed, tasks };
+        let node = Self {
+            log,
+            live,
+            scribe,
+            recorder,
+            usage,
+            sweeper,
+            random,
+            marks,
+            given_up,
+            stop,
+            failed,
+            tasks,
+        };
         match lost {
             None => node.begin(starting).await?,
             Some((expected, found, origin)) => node.resume(expected, found, origin).await?,
@@ -227,6 +245,21 @@ impl Node {
         self.usage.last_used(tokens).await
     }
 
+    /// The tokens of a scope that have been unused for more than `days`, up to now. Of the instance, only its own.
+    pub async fn inactive(&self, scope: Scope, days: u32) -> Result<Vec<Inactive>, Failure> {
+        self.sweeper.inactive(scope, days).await
+    }
+
+    /// Revokes what the policy of a scope calls inactive, as whoever calls; says what has been revoked.
+    pub async fn sweep(&self, scope: Scope, call: &Call) -> Result<Vec<Inactive>, Failure> {
+        self.sweeper.sweep(scope, call).await
+    }
+
+    /// Does the sweeps whose time has come, as this node does every half minute; says how many tokens were revoked.
+    pub async fn sweep_due(&self) -> Result<usize, Failure> {
+        self.sweeper.sweep_due().await
+    }
+
     /// The generator of ids and secrets.
     pub fn random(&self) -> &Random {
         &self.random
@@ -263,7 +296,7 @@ impl Node {
     /// Stops taking work, finishes what was taken and writes the mark.
     pub async fn stop(self) -> Result<(), Fatal> {
         self.stop.cancel();
-        drop((self.scribe, self.recorder));
+        drop((self.scribe, self.recorder, self.sweeper));
         for task in self.tasks {
             let _ = task.await;
         }

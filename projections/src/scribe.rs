@@ -12,6 +12,8 @@
 //! that was under way is found out about first; who waits for it is told [`Failure::OutcomeUnknown`] if that takes
 //! longer than the log's deadline, and nothing else is decided until it is known.
 
+mod sweeping;
+
 use crate::batch::{Batch, Decided, Held};
 use crate::catch_up::{Cursor, Fatal};
 use crate::live::Live;
@@ -64,7 +66,7 @@ impl Scribe {
     pub async fn submit(&self, call: Call, work: Work) -> Result<Answered, Failure> {
         let weight = match &work {
             Work::Verify(inquiries) => inquiries.len().max(1),
-            Work::Command(..) | Work::Read(_) => 1,
+            Work::Command(..) | Work::Read(_) | Work::Sweep(_) => 1,
         };
         if self.waiting.fetch_add(weight, Relaxed) + weight > self.capacity {
             self.waiting.fetch_sub(weight, Relaxed);
@@ -225,7 +227,7 @@ impl Desk {
         let last = self.live.read(State::last_at);
         if last.since(self.forgot) >= FORGET {
             self.forgot = last;
-            self.live.write(|state| state.forget_replies(last));
+            self.live.write(|state| state.forget(last));
         }
     }
 
@@ -303,6 +305,9 @@ impl Desk {
 
     /// Decides and appends until it is done, nothing can be done, or it is not known.
     async fn write(&mut self, items: &[Item]) -> Result<Written, Fatal> {
+        if let [Item { call, work: Work::Sweep(sweep), .. }] = items {
+            return self.write_sweep(call, (**sweep).clone()).await;
+        }
         for _ in 0..2 {
             if let Some(written) = self.attempt(items).await? {
                 return Ok(written);
@@ -364,7 +369,7 @@ impl Desk {
             Err(fatal) => return Err(fatal),
         }
         let size = locked.head().size;
-        let (decided, held) = decide(&self.live, &mut self.people, &self.random, items)?;
+        let (decided, held) = decide(&self.live, &mut self.people, &self.random, asked(items))?;
         let Some(draft) = &decided.draft else {
             let head = locked.head();
             if let Err(error) = locked.release().await {
@@ -461,7 +466,7 @@ impl Desk {
     }
 
     fn decide(&mut self, items: &[Item]) -> Result<(Decided, Vec<Held>), Fatal> {
-        decide(&self.live, &mut self.people, &self.random, items)
+        decide(&self.live, &mut self.people, &self.random, asked(items))
     }
 
     /// Answers everything that was taken and not begun, and everything that waits, with a failure.
@@ -474,25 +479,33 @@ impl Desk {
 }
 
 /// Decides items at one moment: now, and never before the last lifecycle event.
-fn decide(
+fn decide<'w>(
     live: &Live,
     people: &mut People,
     random: &Random,
-    items: &[Item],
+    items: impl Iterator<Item = (&'w Call, &'w Work)> + Clone,
 ) -> Result<(Decided, Vec<Held>), Fatal> {
     let now = Timestamp::from_micros(live.clock().now());
     let at = now.max(live.read(State::last_at));
     let mut batch = Batch::new(at, people, random);
-    let held = batch.decide(live, items.iter().map(|item| (&item.call, &item.work)))?;
+    let held = batch.decide(live, items)?;
     Ok((batch.finish(), held))
 }
 
-/// How many items from the start fit into one commit. One always does.
+fn asked(items: &[Item]) -> impl Iterator<Item = (&Call, &Work)> + Clone {
+    items.iter().map(|item| (&item.call, &item.work))
+}
+
+/// How many items from the start fit into one commit. One always does; a sweep stands alone.
 fn batch_length(items: &[Item]) -> usize {
     let mut weight = 0;
+    let is_sweep = |item: &Item| matches!(item.work, Work::Sweep(_));
+    if items.first().is_some_and(is_sweep) {
+        return 1;
+    }
     let fits = items.iter().take_while(|item| {
         weight += item.weight;
-        weight <= BATCH
+        weight <= BATCH && !is_sweep(item)
     });
     fits.count().max(1)
 }

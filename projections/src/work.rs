@@ -1,6 +1,7 @@
 //! What is asked of the scribe, and what it answers.
 
 use crate::seal::SealKey;
+use crate::sweep::Sweep;
 use domain::authority::{Caller, Credential};
 use domain::decide::Request;
 use domain::event::Subject;
@@ -50,6 +51,8 @@ pub struct Client {
 pub enum Work {
     /// A change.
     Command(Box<Request>, Option<SealKey>),
+    /// The end of tokens that have gone unused for too long.
+    Sweep(Box<Sweep>),
     /// A look: only whether the caller may.
     Read(Read),
     /// Answers about presented tokens.
@@ -62,6 +65,7 @@ impl Work {
         match self {
             Self::Command(request, _) => request.command.object(),
             Self::Read(read) => read.object(),
+            Self::Sweep(sweep) => sweep.request().command.object(),
             Self::Verify(_) => None,
         }
     }
@@ -150,6 +154,9 @@ pub enum Failure {
     /// Bounded: what this node knows is older than may be answered from.
     #[error("this node has not seen the log for longer than the policy allows")]
     Stale,
+    /// When tokens were last used is not known up to now, and would take too long to find out. Nothing happened.
+    #[error("when tokens were last used is known only up to {} lines ago", .0)]
+    UsageBehind(u64),
     /// The node is stopping. Nothing happened.
     #[error("this node is stopping")]
     Stopping,

@@ -122,6 +122,9 @@ codes! {
     ROLE_HELD "role_held" 409 "The role is held":
         "Live tokens hold the role, and without it they would hold nothing in its place.";
         "Name a `replacement`, or give the tokens other grants first. `GET /v1/tokens?role=…` lists them.";
+    POLICY_LIMIT "policy_limit" 409 "The organization's policy leaves no room":
+        "The organization's policy limits how many tokens may live, or how many may be minted within an hour, and there are as many already.";
+        "Revoke tokens that are not needed, wait until the time that the detail names, or have the policy changed.";
     PRECONDITION_FAILED "precondition_failed" 412 "It has changed meanwhile":
         "`If-Match` names a version that is no longer the current one: somebody else changed it.";
         "Read it again, decide again, and send the change with the new `ETag`.";
@@ -155,7 +158,7 @@ codes! {
         "The change was sent to the log, and its acknowledgement did not come back in time. It may or may not have happened.";
         "Send the same request with the same `Idempotency-Key`: it has its effect once.";
     BEHIND "behind" 503 "This node has not come so far":
-        "`at_least` asks for a position of the log that this node has not reached within five seconds.";
+        "The answer needs more of the log than this node has come to: `at_least` asks for a position that it has not reached within five seconds, or when tokens were last used is not known up to now.";
         "Try again, or leave `at_least` out if an older answer will do.";
     OVERLOADED "overloaded" 503 "Too much at once":
         "More is waiting for the log than the server lets wait. Nothing was changed.";

@@ -21,6 +21,7 @@ pub(crate) fn view(state: &State) -> Result<wire::Instance, Rejection> {
             },
             max_staleness_ms: instance.policy.max_staleness_ms,
             record_within_ms: instance.policy.record_within_ms,
+            max_inactive_days: instance.policy.max_inactive_days,
         },
         version: state.version(),
         revision: instance.revision,

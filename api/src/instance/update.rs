@@ -36,6 +36,7 @@ pub(crate) async fn update(
         }),
         max_staleness_ms: policy.max_staleness_ms,
         record_within_ms: policy.record_within_ms,
+        max_inactive_days: policy.max_inactive_days,
     });
     let done = app.change(&session, "instance.update", &[], &body, conditions, command).await?;
     let instance = app.node().live().read(super::view).map_err(|rejection| problem(&rejection.into()))?;

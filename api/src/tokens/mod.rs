@@ -45,6 +45,11 @@ pub(crate) fn view(state: &State, token: &Arc<Token>, at: Timestamp) -> wire::To
             Status::Expired => wire::Status::Expired,
             Status::Revoked => wire::Status::Revoked,
         },
+        rotation_due: state
+            .policy(token.scope)
+            .and_then(|policy| policy.rotation_due(token))
+            .filter(|_| revoked.is_none())
+            .map(|due| due.to_string()),
         created_at: token.created_at.to_string(),
         created_by: token.created_by.to_string(),
         parent: token.parent.map(|id| id.0),
@@ -181,6 +186,6 @@ fn read_time(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
         .ok_or_else(|| invalid(field, text, "a time such as 2027-01-31T12:00:00Z (RFC 3339)"))
 }
 
-fn read_duration(field: &'static str, text: &str) -> Result<Duration, Problem> {
+pub(crate) fn read_duration(field: &'static str, text: &str) -> Result<Duration, Problem> {
     parse_duration(text).ok_or_else(|| invalid(field, text, "a duration such as 30d, 12h or 1h30m"))
 }

@@ -20,6 +20,8 @@ pub struct Policy {
     pub max_staleness_ms: u32,
     /// With bounded answers: milliseconds within which a use is on the log.
     pub record_within_ms: u32,
+    /// A token of the instance that is unused for more days than this is revoked; 0 is off.
+    pub max_inactive_days: u32,
 }
 
 /// The instance.
@@ -63,4 +65,7 @@ pub struct PolicyChange {
     /// From 1 to 10,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_within_ms: Option<u32>,
+    /// Days from 1 to 365; 0 is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_inactive_days: Option<u32>,
 }

@@ -4,6 +4,7 @@ mod ends;
 mod explain;
 mod instance;
 mod organization;
+mod policy;
 mod problem;
 mod role;
 mod token;
@@ -14,6 +15,7 @@ pub use ends::{Contents, Delete, OrganizationStatus, StatusChange, Suspend, Toke
 pub use explain::{AllowingGrant, Draft, Explain, ExplainedLink, Explanation};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
+pub use policy::{OrganizationPolicy, OrganizationPolicyChange, PolicyHits, Sweep, Swept, SweptToken};
 pub use problem::{FieldProblem, Problem};
 pub use role::{Level, NewRole, RetiredRole, Role, RoleChange};
 pub use token::{

@@ -83,6 +83,10 @@ pub struct Token {
     pub grants: Vec<String>,
     /// What has become of it.
     pub status: Status,
+    /// When its organization's policy wants its secret rotated; absent where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-12-22T10:15:00.123456Z")]
+    pub rotation_due: Option<String>,
     /// When it was minted.
     #[schema(example = "2026-11-22T10:15:00.123456Z")]
     pub created_at: String,

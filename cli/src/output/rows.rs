@@ -2,7 +2,10 @@
 
 use super::table::Tone;
 use super::times::{ago, exact, relative};
-use api::wire::{Organization, OrganizationStatus, Project, Scope, Status, StatusChange, Token};
+use api::wire::{
+    Organization, OrganizationPolicy, OrganizationStatus, Project, Scope, Status, StatusChange, SweptToken,
+    Token,
+};
 use domain::time::Timestamp;
 
 /// Something that can stand in a table.
@@ -70,6 +73,77 @@ fn change(
             ("NOTE", change.note.clone().unwrap_or_default()),
         ]
     })
+}
+
+impl Row for OrganizationPolicy {
+    const COLUMNS: &'static [&'static str] = &["ORGANIZATION", "LIVE TOKENS", "REVISION"];
+
+    fn cells(&self, _: Timestamp) -> Vec<(String, Tone)> {
+        vec![
+            plain(&self.organization),
+            plain(self.hits.live_tokens.to_string()),
+            plain(self.revision.to_string()),
+        ]
+    }
+
+    fn details(&self, _: Timestamp) -> Vec<(&'static str, String)> {
+        let hits = &self.hits;
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "off".to_owned());
+        let number = |number: u32, unit: &str| match number {
+            0 => "off".to_owned(),
+            number => format!("{number}{unit}"),
+        };
+        let list = |list: &[String]| if list.is_empty() { "any".to_owned() } else { list.join(", ") };
+        let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+        // What a setting hits is said where there is anything.
+        let hit = |value: String, count: u64, what: &str| match count {
+            0 => value,
+            1 => format!("{value} (1 live token {what})"),
+            count => format!("{value} ({count} live tokens {what})"),
+        };
+        vec![
+            ("POLICY OF", self.organization.clone()),
+            ("MAX LIFETIME", hit(text(&self.max_lifetime), hits.beyond_max_lifetime, "beyond it")),
+            ("DEFAULT LIFETIME", text(&self.default_lifetime)),
+            ("EXPIRY REQUIRED", hit(yes(self.expiry_required), hits.without_expiry, "without")),
+            (
+                "MAX INACTIVE",
+                hit(number(self.max_inactive_days, " days"), hits.inactive, "revoked at the next sweep"),
+            ),
+            ("NETWORKS", hit(list(&self.allowed_networks), hits.outside_networks, "usable from nowhere")),
+            ("MAX MINTS", number(self.max_mints_per_hour, " an hour")),
+            ("MAX LIVE TOKENS", format!("{} ({} live)", number(self.max_live_tokens, ""), hits.live_tokens)),
+            ("ROTATION DUE", hit(number(self.rotation_due_days, " days"), hits.rotation_overdue, "overdue")),
+            ("ROTATION ENFORCED", yes(self.rotation_enforced)),
+            ("ROLES", hit(list(&self.allowed_roles), hits.role_not_allowed, "with another")),
+            ("REVISION", self.revision.to_string()),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.organization_id.to_string()
+    }
+}
+
+impl Row for SweptToken {
+    const COLUMNS: &'static [&'static str] = &["ID", "NAME", "PREFIX", "UNUSED SINCE"];
+
+    fn cells(&self, now: Timestamp) -> Vec<(String, Tone)> {
+        vec![plain(self.id), plain(&self.name), plain(&self.prefix), plain(ago(&self.unused_since, now))]
+    }
+
+    fn details(&self, now: Timestamp) -> Vec<(&'static str, String)> {
+        vec![
+            ("ID", self.id.to_string()),
+            ("NAME", self.name.clone()),
+            ("PREFIX", self.prefix.clone()),
+            ("UNUSED SINCE", exact(&self.unused_since, now)),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
 }
 
 impl Row for Project {
@@ -166,6 +240,7 @@ impl Row for Token {
                 self.expires_at.as_deref().map_or_else(|| "never".to_owned(), |time| exact(time, now)),
             ),
             ("OLD SECRET UNTIL", time(&self.overlap_until)),
+            ("ROTATION DUE", time(&self.rotation_due)),
             ("LAST USED", time(&self.last_used_at)),
         ];
         if let Some(revoked) = &self.revoked {
@@ -221,6 +296,7 @@ mod tests {
             project_id: None,
             grants: vec!["project-writer".to_owned()],
             status: Status::Live,
+            rotation_due: None,
             created_at: "2026-11-19T10:15:00.000000Z".to_owned(),
             created_by: "admin-token".to_owned(),
             parent: None,

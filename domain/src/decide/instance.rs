@@ -1,5 +1,6 @@
 //! The authority's start, its policy, its built-in roles.
 
+use super::policy::inactive_days;
 use super::{Decision, check_revision, require_system};
 use crate::authority::Caller;
 use crate::event::{Answers, Event, InstancePolicy, LogPlace, Subject};
@@ -43,12 +44,14 @@ pub struct ChangePolicy {
     pub max_staleness_ms: Option<u32>,
     /// Milliseconds, 1 to 10,000.
     pub record_within_ms: Option<u32>,
+    /// Days up to 365; 0 is off.
+    pub max_inactive_days: Option<u32>,
 }
 
 impl InstancePolicy {
     /// The policy of a new authority.
     pub fn new(answers: Answers) -> Self {
-        Self { answers, max_staleness_ms: 1_000, record_within_ms: 50 }
+        Self { answers, max_staleness_ms: 1_000, record_within_ms: 50, max_inactive_days: 0 }
     }
 }
 
@@ -136,6 +139,7 @@ pub(super) fn change_policy(
             (1, 10_000),
             before.record_within_ms,
         )?,
+        max_inactive_days: inactive_days(change.max_inactive_days)?.unwrap_or(before.max_inactive_days),
     };
     let events =
         if before == after { Vec::new() } else { vec![Event::InstancePolicyChanged { before, after }] };
@@ -232,6 +236,7 @@ mod tests {
             answers: Some(Answers::Bounded),
             max_staleness_ms: Some(500),
             record_within_ms: Some(10_000),
+            max_inactive_days: Some(365),
         };
         assert_eq!(types(&world.admin(change(both))), ["InstancePolicyChanged"]);
         assert!(world.admin(change(both)).events.is_empty());

@@ -1,11 +1,13 @@
 //! New tokens: minted, or narrowed from the caller's own.
 
+use super::policy::{require_lifetime, require_roles, require_room};
 use super::{Decision, find_organization, find_organization_ever, find_project, find_project_ever, metadata};
 use crate::authority::{Caller, Reach};
 use crate::event::{Event, Subject, TokenMinted};
 use crate::id::TokenId;
 use crate::name::Name;
 use crate::network::Networks;
+use crate::policy::OrganizationPolicy;
 use crate::rejection::Rejection;
 use crate::role::Level;
 use crate::scope::{Grant, Scope};
@@ -90,7 +92,8 @@ impl ScopeText {
 /// When a token expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expiry {
-    /// With the token that mints it; never, if that never does.
+    /// With the token that mints it, or after the organization's usual lifetime if that is earlier; never, if there is
+    /// neither.
     #[default]
     Inherited,
     /// Never.
@@ -212,8 +215,11 @@ fn begin(
     grants: Arc<[Grant]>,
     wanted: &Particulars,
 ) -> Result<TokenMinted, Rejection> {
-    let inherited = parent.and_then(|parent| state.expiry(parent));
+    let usual = state.policy(scope).and_then(OrganizationPolicy::usual_lifetime).map(|usual| at.after(usual));
+    let inherited = parent.and_then(|parent| state.expiry(parent)).into_iter().chain(usual).min();
     let expires_at = resolve_expiry("expires_at", wanted.expiry, inherited, at)?;
+    require_lifetime(state, scope, expires_at, at)?;
+    require_roles(state, scope, &grants)?;
     let not_before = wanted.not_before;
     if let (Some(start), Some(end)) = (not_before, expires_at)
         && start >= end
@@ -255,6 +261,7 @@ fn finish(
     entropy: &Entropy,
 ) -> Result<Decision, Rejection> {
     require_free_name(state, scope, &minted.name, at, None)?;
+    require_room(state, scope, at)?;
     let subject = Subject::Token(minted.token);
     let secret = Secret::from_entropy(scope.secret_kind(), &entropy.0);
     let decision = Decision::new(scope.organization(), vec![Event::TokenMinted(minted)], subject);

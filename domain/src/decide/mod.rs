@@ -8,7 +8,9 @@ mod ends;
 mod instance;
 mod mint;
 mod organization;
+mod policy;
 mod role;
+mod sweep;
 mod token;
 
 pub use ends::{DeleteOrganization, DeleteProject, RestoreOrganization, SuspendOrganization};
@@ -16,8 +18,10 @@ pub use instance::{ChangePolicy, Resume, Start};
 pub(crate) use mint::read_grants;
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
+pub use policy::{ChangeOrganizationPolicy, PolicyChange, draft as draft_policy};
 pub(crate) use role::object as role_object;
 pub use role::{ChangeRole, DefineRole, RetireRole};
+pub use sweep::RevokeInactive;
 pub use token::{Revoke, Rotate, Update};
 
 use crate::authority::{Caller, Principal, Reach, Refused};
@@ -80,6 +84,10 @@ pub enum Command {
     RestoreOrganization(RestoreOrganization),
     /// End an organization with everything in it.
     DeleteOrganization(DeleteOrganization),
+    /// Change an organization's policy.
+    ChangeOrganizationPolicy(ChangeOrganizationPolicy),
+    /// Revoke tokens that went unused for too long.
+    RevokeInactive(RevokeInactive),
     /// Begin a project.
     CreateProject(CreateProject),
     /// Rename a project.
@@ -114,6 +122,7 @@ impl Command {
             Self::RenameOrganization(_) => Some("organizations:update"),
             Self::SuspendOrganization(_) | Self::RestoreOrganization(_) => Some("organizations:suspend"),
             Self::DeleteOrganization(_) => Some("organizations:delete"),
+            Self::ChangeOrganizationPolicy(_) => Some("policies:update"),
             Self::CreateProject(_) => Some("projects:create"),
             Self::RenameProject(_) => Some("projects:update"),
             Self::DeleteProject(_) => Some("projects:delete"),
@@ -123,7 +132,7 @@ impl Command {
             Self::Mint(_) => Some("tokens:mint"),
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
-            Self::Revoke(_) => Some("tokens:revoke"),
+            Self::Revoke(_) | Self::RevokeInactive(_) => Some("tokens:revoke"),
         }
     }
 }
@@ -138,10 +147,12 @@ impl Command {
             | Self::ChangePolicy(_)
             | Self::CreateOrganization(_)
             | Self::Narrow(_) => None,
+            Self::RevokeInactive(sweep) => sweep.organization.map(|id| format!("organization:{id}")),
             Self::RenameOrganization(RenameOrganization { organization, .. })
             | Self::SuspendOrganization(SuspendOrganization { organization, .. })
             | Self::RestoreOrganization(RestoreOrganization { organization, .. })
             | Self::DeleteOrganization(DeleteOrganization { organization, .. })
+            | Self::ChangeOrganizationPolicy(ChangeOrganizationPolicy { organization, .. })
             | Self::CreateProject(CreateProject { organization, .. }) => {
                 Some(format!("organization:{organization}"))
             }
@@ -220,6 +231,10 @@ pub fn decide(
             ends::restore(state, caller, restore, request.expected_revision)
         }
         Command::DeleteOrganization(delete) => ends::delete(state, caller, delete, request.expected_revision),
+        Command::ChangeOrganizationPolicy(change) => {
+            policy::change(state, caller, change, request.expected_revision)
+        }
+        Command::RevokeInactive(sweep) => sweep::revoke_inactive(state, caller, at, sweep),
         Command::CreateProject(create) => organization::create_project(state, caller, create),
         Command::RenameProject(rename) => {
             organization::rename_project(state, caller, rename, request.expected_revision)
@@ -261,6 +276,8 @@ fn authorize_repeated(
             require("organizations:suspend", Scope::Instance)
         }
         Command::DeleteOrganization(_) => require("organizations:delete", place),
+        Command::ChangeOrganizationPolicy(_) => require("policies:update", place),
+        Command::RevokeInactive(sweep) => sweep::authorize(state, caller, sweep),
         Command::CreateProject(_) => {
             require("projects:create", place.organization().map_or(place, Scope::Organization))
         }
@@ -666,11 +683,11 @@ mod tests {
         let first = world.request(&admin(), &request(command, "k", "b")).unwrap();
         let key = first.idempotency.unwrap().key;
         world.pass_almost(IDEMPOTENCY_WINDOW);
-        world.state.forget_replies(world.at);
+        world.state.forget(world.at);
         assert!(world.state.reply(&key, world.at).is_some());
         world.pass(Duration::from_micros(1));
         assert!(world.state.reply(&key, world.at).is_none());
-        world.state.forget_replies(world.at);
+        world.state.forget(world.at);
         world.mint("acme", &["member"]);
         assert_eq!(world.state.difference(&world.folded()), None);
     }

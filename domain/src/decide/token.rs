@@ -1,6 +1,7 @@
 //! Changes of a token: what is written about it, what it may do, until when, its secret, its end.
 
 use super::mint::{DESCRIPTION, Entropy, Expiry, NAME, read_grants, require_free_name, resolve_expiry};
+use super::policy::{require_lifetime, require_roles};
 use super::{Decision, check_revision, find_token, is_self, metadata};
 use crate::authority::{Caller, Reach};
 use crate::event::{Event, Reason, Subject, TokenRevoked, TokenRotated};
@@ -110,6 +111,7 @@ fn regrant(
     let after = read_grants(state, caller, token.scope, texts)?;
     let added: Vec<Grant> = after.iter().filter(|grant| !token.grants.contains(grant)).cloned().collect();
     if !added.is_empty() {
+        require_roles(state, token.scope, &added)?;
         caller.require_reach(state, &Reach { grants: &added, ..Reach::of(token) })?;
         require_within_parent(state, token, &Reach { grants: &added, ..Reach::of(token) })?;
     }
@@ -135,6 +137,7 @@ fn change_expiry(
     }
     let is_longer = before.is_some_and(|old| after.is_none_or(|new| new > old));
     if is_longer {
+        require_lifetime(state, token.scope, after, at)?;
         caller.require_reach(state, &Reach { expires_at: after, ..Reach::of(token) })?;
         require_within_parent(state, token, &Reach { expires_at: after, ..Reach::of(token) })?;
     }
@@ -170,6 +173,8 @@ pub(super) fn rotate(
     let token = authorize_rotate(state, caller, rotate)?;
     check_revision(token.revision, expected)?;
     require_live(state, token, at)?;
+    require_lifetime(state, token.scope, state.expiry(token), at)?;
+    require_roles(state, token.scope, &token.grants)?;
     if rotate.overlap > LONGEST_OVERLAP {
         let given = format!("{} s", rotate.overlap.as_secs());
         return Err(Rejection::invalid("overlap", &given, "at most 7 days (7d)".to_owned()));

@@ -6,6 +6,7 @@ use crate::event::{Event, Naming, TokenMinted, TokenRevoked, TokenRotated};
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::line::Line;
 use crate::name::Name;
+use crate::policy::{OrganizationPolicy, PolicySettings};
 use crate::scope::Scope;
 use std::sync::Arc;
 use thiserror::Error;
@@ -65,6 +66,7 @@ impl State {
             Event::OrganizationSuspended { note } => self.suspend_organization(line, note.as_deref()),
             Event::OrganizationRestored { .. } => self.restore_organization(line),
             Event::OrganizationDeleted { note } => self.delete_organization(line, note.as_deref()),
+            Event::OrganizationPolicyChanged { after, .. } => self.change_organization_policy(line, after),
             Event::ProjectCreated { project, naming } => self.create_project(line, *project, naming),
             Event::ProjectRenamed { project, after, .. } => self.rename_project(*project, after),
             Event::ProjectDeleted { project, note } => self.delete_project(line, *project, note.as_deref()),
@@ -81,7 +83,7 @@ impl State {
             Event::TokenExpiryChanged { token, after, .. } => {
                 self.change_token(*token, |token| token.expires_at = *after)
             }
-            Event::TokenRotated(rotated) => self.rotate(rotated),
+            Event::TokenRotated(rotated) => self.rotate(line, rotated),
             Event::TokenRevoked(revoked) => self.revoke(line, revoked),
             Event::TokenUsed(_) | Event::TokenRefused(_) | Event::AdminTokenUsed(_) => Ok(()),
         }
@@ -122,6 +124,7 @@ impl State {
             naming: naming.clone(),
             created_at: line.at,
             standing: Standing::Active,
+            policy: OrganizationPolicy::default(),
             revision: self.counters.version,
         };
         self.put_organization(organization);
@@ -146,6 +149,16 @@ impl State {
         }
         let revision = self.counters.version;
         self.put_organization(Organization { naming: after.clone(), revision, ..(*organization).clone() });
+        Ok(())
+    }
+
+    fn change_organization_policy(&mut self, line: &Line, after: &PolicySettings) -> Result<(), Corrupt> {
+        let organization = line.org.and_then(|id| self.organizations.get(&id).cloned());
+        let organization = organization
+            .ok_or_else(|| Corrupt("the policy of an unknown organization was changed".to_owned()))?;
+        let (policy, revision) = (organization.policy.with(after), self.counters.version);
+        self.count_live_tokens(organization.id, policy.max_live_tokens > 0);
+        self.put_organization(Organization { policy, revision, ..(*organization).clone() });
         Ok(())
     }
 
@@ -208,6 +221,7 @@ impl State {
             not_before: minted.not_before,
             expires_at: minted.expires_at,
             allowed_networks: minted.allowed_networks.clone(),
+            secret_since: line.at,
             created_at: line.at,
             created_by: line.actor.by.clone(),
             revision: self.counters.version,
@@ -219,6 +233,8 @@ impl State {
                 journal.undo.push(Undo::Token(undo));
             }
         });
+        let lives = self.lives(minted.token);
+        self.recount(&[], &lives);
         Ok(())
     }
 
@@ -235,7 +251,7 @@ impl State {
         }
     }
 
-    fn rotate(&mut self, rotated: &TokenRotated) -> Result<(), Corrupt> {
+    fn rotate(&mut self, line: &Line, rotated: &TokenRotated) -> Result<(), Corrupt> {
         self.change_token(rotated.token, |token| {
             // Only the secret before can have an overlap: a second rotation ends an earlier one.
             let (hash, secret) = (token.hash, token.secret);
@@ -244,6 +260,7 @@ impl State {
             token.hash = rotated.hash;
             token.prefix = rotated.prefix;
             token.secret = rotated.secret;
+            token.secret_since = line.at;
         })
     }
 
@@ -283,15 +300,23 @@ impl State {
         id: TokenId,
         change: impl FnOnce(&mut Token),
     ) -> Result<(), Corrupt> {
-        let mut token = (**self.tokens.get(id).ok_or_else(|| missing("token", id))?).clone();
+        let before = Arc::clone(self.tokens.get(id).ok_or_else(|| missing("token", id))?);
+        let mut token = (*before).clone();
         change(&mut token);
         token.revision = self.counters.version;
+        let ends_otherwise = before.expires_at != token.expires_at
+            || before.revocation.is_some() != token.revocation.is_some();
+        let lived = if ends_otherwise { self.lives(id) } else { Vec::new() };
         let journal = &mut self.journal;
         self.tokens.replace(Arc::new(token), &mut |undo| {
             if let Some(journal) = journal {
                 journal.undo.push(Undo::Token(undo));
             }
         });
+        if ends_otherwise {
+            let lives = self.lives(id);
+            self.recount(&lived, &lives);
+        }
         Ok(())
     }
 

@@ -128,6 +128,7 @@ impl State {
         let deletion = Some(deletion(line, Reason::ProjectDeleted, note));
         let revision = self.counters.version;
         self.put_project(Project { deletion, revision, ..(*project).clone() });
+        self.recount_live_tokens(project.organization);
         Ok(())
     }
 }

@@ -6,12 +6,14 @@
 
 mod apply;
 mod ends;
+mod live_tokens;
 mod role;
 mod token;
 mod tokens;
 
 pub use apply::Corrupt;
 pub use ends::{Standing, Suspension};
+pub use live_tokens::Full;
 pub use role::Role;
 pub use token::{OldSecret, Revocation, Shown, Status, Token};
 pub use tokens::Tokens;
@@ -19,8 +21,10 @@ pub use tokens::Tokens;
 use crate::event::{InstancePolicy, LogPlace, Naming, Subject};
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::name::Name;
+use crate::policy::OrganizationPolicy;
 use crate::scope::Scope;
 use crate::time::Timestamp;
+use live_tokens::{End, LiveTokens};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +62,8 @@ pub struct Organization {
     pub created_at: Timestamp,
     /// Whether its tokens are in force.
     pub standing: Standing,
+    /// What its tokens may be at most.
+    pub policy: OrganizationPolicy,
     /// The version after the event that last changed it.
     pub revision: u64,
 }
@@ -111,6 +117,8 @@ pub struct State {
     projects: HashMap<ProjectId, Arc<Project>>,
     project_names: BTreeMap<(OrganizationId, Name), ProjectId>,
     tokens: Tokens,
+    /// Of the organizations whose policy limits them, and of no others.
+    live_tokens: HashMap<OrganizationId, LiveTokens>,
     replies: HashMap<Box<str>, Reply>,
     journal: Option<Journal>,
 }
@@ -136,6 +144,12 @@ enum Undo {
     Project(ProjectId, Option<Arc<Project>>),
     ProjectName((OrganizationId, Name), Option<ProjectId>),
     Token(tokens::TokenUndo),
+    LiveTokens(OrganizationId, Option<LiveTokens>),
+    /// A token was counted as living, or no longer.
+    Counted {
+        life: (OrganizationId, End),
+        lives: bool,
+    },
     Reply(Box<str>, Option<Reply>),
 }
 
@@ -241,10 +255,11 @@ impl State {
         self.replies.get(key).filter(|reply| at.since(reply.at) < IDEMPOTENCY_WINDOW)
     }
 
-    /// Drops the memory of requests that are too old to be recognised at `at`.
-    pub fn forget_replies(&mut self, at: Timestamp) {
+    /// Drops the memory of requests that are too old to be recognised at `at`, and of when tokens ended until then.
+    pub fn forget(&mut self, at: Timestamp) {
         debug_assert!(self.journal.is_none(), "forgetting is never taken back");
         self.replies.retain(|_, reply| at.since(reply.at) < IDEMPOTENCY_WINDOW);
+        self.live_tokens.values_mut().for_each(|live| live.forget(at));
     }
 
     /// How people call a scope: `instance`, `organization acme`, `project web of acme`.
@@ -282,6 +297,8 @@ impl State {
                 Undo::Project(key, before) => restore(&mut self.projects, key, before),
                 Undo::ProjectName(key, before) => restore_ordered(&mut self.project_names, key, before),
                 Undo::Token(undo) => self.tokens.undo(undo),
+                Undo::LiveTokens(key, before) => restore(&mut self.live_tokens, key, before),
+                Undo::Counted { life, lives } => self.count(life, !lives),
                 Undo::Reply(key, before) => restore(&mut self.replies, key, before),
             }
         }
@@ -307,6 +324,7 @@ impl State {
             })
         };
         checks.push(("replies", remembered(self, other) && remembered(other, self)));
+        checks.push(("live tokens", self.counts_like(other)));
         let found = checks.into_iter().find(|(_, same)| !same).map(|(what, _)| what.to_owned());
         found.or_else(|| self.tokens.difference(&other.tokens))
     }
@@ -338,7 +356,10 @@ fn restore_ordered<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, before: Option
 mod tests {
     use super::*;
     use crate::authority::Caller;
-    use crate::decide::{Command, Expiry, NamingChange, RenameOrganization, RenameProject, Update};
+    use crate::decide::{
+        ChangeOrganizationPolicy, Command, Expiry, NamingChange, PolicyChange, RenameOrganization,
+        RenameProject, Update,
+    };
     use crate::testing::{World, admin, texts};
 
     const DAY: Duration = Duration::from_hours(24);
@@ -411,6 +432,13 @@ mod tests {
             world.admin(rename("acme", "beta"));
             world.admin(rename("beta", "acme"));
             world.admin(rename("other", "gamma"));
+            for max_live_tokens in [1_000, 0, 2_000] {
+                let change =
+                    PolicyChange { max_live_tokens: Some(max_live_tokens), ..PolicyChange::default() };
+                let organization = "acme".to_owned();
+                let change = ChangeOrganizationPolicy { organization, change, dry_run: false };
+                world.admin(Command::ChangeOrganizationPolicy(change));
+            }
             let change = NamingChange { name: Some("site".to_owned()), display_name: Some("S".to_owned()) };
             let (organization, project) = ("acme".to_owned(), "web".to_owned());
             world.admin(Command::RenameProject(RenameProject { organization, project, change }));

@@ -43,6 +43,8 @@ pub struct Token {
     pub expires_at: Option<Timestamp>,
     /// Where it may be used from.
     pub allowed_networks: Networks,
+    /// When its present secret was made.
+    pub secret_since: Timestamp,
     /// When it was minted.
     pub created_at: Timestamp,
     /// Who minted it.

@@ -111,7 +111,7 @@ impl<'a> Batch<'a> {
         live: &Live,
         items: impl Iterator<Item = (&'w Call, &'w Work)> + Clone,
     ) -> Result<Vec<Held>, Corrupt> {
-        let changes = items.clone().any(|(_, work)| matches!(work, Work::Command(..)));
+        let changes = items.clone().any(|(_, work)| matches!(work, Work::Command(..) | Work::Sweep(_)));
         if !changes {
             return Ok(
                 live.read(|state| items.map(|(call, work)| self.item(live, state, call, work)).collect())
@@ -156,6 +156,7 @@ impl<'a> Batch<'a> {
         };
         match work {
             Work::Command(request, seal) => self.command(state, caller, call, request, seal.as_ref()),
+            Work::Sweep(sweep) => self.command(state, caller, call, &sweep.request(), None),
             Work::Read(read) => {
                 let allowed = query::authorize(state, &caller, read);
                 self.note_call(&caller, call, permission_of(work), allowed.as_ref().err(), None);

@@ -302,6 +302,7 @@ pub(super) fn permission_of(work: &Work) -> Option<&'static str> {
     match work {
         Work::Command(request, _) => request.command.permission(),
         Work::Read(read) => read.permission(),
+        Work::Sweep(_) => Some("tokens:revoke"),
         Work::Verify(_) => Some("tokens:verify"),
     }
 }

@@ -31,6 +31,7 @@ const RIGHTS: &[(&str, &str)] = &[
     ("chancery_views.migrations", "SELECT"),
     ("chancery_views.progress", "SELECT, UPDATE"),
     ("chancery_views.usage", "SELECT, INSERT, UPDATE, DELETE"),
+    ("chancery_views.sweeps", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 /// How often the log is looked at, and how soon after that the table is written when there is little to write.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -47,7 +48,7 @@ const ROWS: usize = 500;
 /// Tokens that are held at most before they are written whatever the time.
 const HELD: usize = 200_000;
 
-type LastUses = HashMap<TokenId, Timestamp>;
+pub(crate) type LastUses = HashMap<TokenId, Timestamp>;
 
 /// Makes the tables of the view, and the rights on them.
 pub async fn migrate(log: &Log) -> Result<(), Error> {
@@ -73,7 +74,7 @@ struct Held {
 }
 
 /// A size of the log, and the commit that ends there.
-type Reach = (u64, Uuid);
+pub(crate) type Reach = (u64, Uuid);
 
 /// The node keeps the view.
 struct Keeping {
@@ -212,7 +213,8 @@ impl Usage {
         };
         let mut bytes = 0;
         for commit in &commits {
-            last_uses(commit, &mut self.held.lock().fresh)?;
+            last_uses(commit, &mut self.held.lock().fresh)
+                .map_err(|(position, error)| Delayed(format!("position {position}: {error}")))?;
             kept.taken = (commit.end(), commit.id);
             bytes += commit.lines.len();
         }
@@ -269,6 +271,15 @@ impl Usage {
         Ok(true)
     }
 
+    /// What the table stands for at least: read before it, so that no use is missed between the two.
+    pub(crate) async fn reach(&self) -> Result<Reach, sqlx::Error> {
+        let (size, commit): (i64, Uuid) =
+            sqlx::query_as("SELECT size, commit FROM chancery_views.progress WHERE view = 'usage'")
+                .fetch_one(self.log.pool())
+                .await?;
+        Ok((u64::try_from(size).unwrap_or_default(), commit))
+    }
+
     /// When tokens were last used, as far as the view has come. One that never was is not in the answer.
     pub(crate) async fn last_used(&self, tokens: &[TokenId]) -> Result<LastUses, Error> {
         // Before the table is read: what leaves memory meanwhile is in it by then.
@@ -297,7 +308,7 @@ impl Usage {
     }
 }
 
-fn used(last: &mut LastUses, token: TokenId, at: Timestamp) {
+pub(crate) fn used(last: &mut LastUses, token: TokenId, at: Timestamp) {
     last.entry(token).and_modify(|known| *known = at.max(*known)).or_insert(at);
 }
 
@@ -354,10 +365,9 @@ struct ActorOf {
 }
 
 /// Takes in the uses of a commit that is read off the log.
-fn last_uses(commit: &Commit, last: &mut LastUses) -> Result<(), Delayed> {
+pub(crate) fn last_uses(commit: &Commit, last: &mut LastUses) -> Result<(), (u64, serde_json::Error)> {
     for (position, line) in commit.numbered() {
-        let line: UseOf<'_> =
-            serde_json::from_str(line).map_err(|error| Delayed(format!("position {position}: {error}")))?;
+        let line: UseOf<'_> = serde_json::from_str(line).map_err(|error| (position, error))?;
         let (subject, actor) = (line.token, line.actor.token);
         match line.kind {
             "TokenUsed" => subject.into_iter().chain(actor).for_each(|token| used(last, token, line.at)),

@@ -16,6 +16,7 @@ mod measure;
 mod rivals;
 mod scale;
 mod stand;
+mod sweep;
 mod verify;
 
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PARTS: [&str; 6] = ["verify", "batch", "snapshot", "append", "bytes", "scale"];
+const PARTS: [&str; 7] = ["verify", "batch", "snapshot", "append", "bytes", "scale", "sweep"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -42,6 +43,7 @@ async fn main() -> ExitCode {
                     "snapshot" => verify::snapshot().await,
                     "append" => log::append().await,
                     "bytes" => log::bytes().await,
+                    "sweep" => sweep::run().await,
                     _ => scale::run().await,
                 }
             }

@@ -9,7 +9,7 @@ use domain::decide::{
 use domain::event::Answers;
 use domain::id::{OrganizationId, ProjectId, TokenId};
 use eventlog::private::{self, PrivatePostgres};
-use eventlog::{Log, Random};
+use eventlog::{Clock, Log, Random};
 use futures_util::stream::{self, StreamExt as _};
 use projections::{Call, Client, Node, Outcome, Presented, Starting, Work};
 use serde_json::json;
@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 /// The break-glass token of the benchmark's authorities.
 const ADMIN: &str = "chancery-admin-of-the-benchmark-0123456789abcdef";
-const ORGANIZATIONS: usize = 10;
+pub(crate) const ORGANIZATIONS: usize = 10;
 const PROJECTS: usize = 10;
 
 /// A folder and the Postgres in it.
@@ -150,6 +150,20 @@ impl Stand {
         Authority { name, tokens, verifiers }
     }
 
+    /// A node of an authority inside this process, with a clock of the caller's.
+    pub(crate) async fn node(&self, authority: &Authority, clock: Clock) -> Node {
+        let database = self.postgres.connect_options().database(authority.name).disable_statement_logging();
+        let options = projections::Options {
+            folder: self.node_folder(authority.name),
+            clock: Some(clock),
+            random: Random::system(),
+            capacity: 16_384,
+            accept: None,
+        };
+        let log = Log::connect(database, 3).await.unwrap();
+        Node::start(log, options, || unreachable!("it has begun")).await.unwrap()
+    }
+
     /// Serves an authority by the built program.
     pub(crate) fn serve(&self, authority: &Authority) -> Server {
         let folder = self.node_folder(authority.name);
@@ -249,7 +263,7 @@ fn mint(node: &Node, scope: ScopeText, name: String, grant: &str) -> Command {
 }
 
 /// Does it with the break-glass token, and gives the secret that comes of it.
-async fn command(node: &Node, command: Command) -> Option<String> {
+pub(crate) async fn command(node: &Node, command: Command) -> Option<String> {
     let call = Call {
         presented: Presented::Credential(Credential::AdminToken),
         client: Client::default(),

@@ -15,6 +15,10 @@ async fn organizations(world: &World) {
         .patch("/v1/organizations/beta/projects/web", json!({"name": "site", "display_name": "Site"}))
         .await
         .expect(200);
+    let policy =
+        json!({"max_inactive_days": 365, "max_live_tokens": 100, "allowed_networks": ["127.0.0.0/8"]});
+    admin.patch("/v1/organizations/beta/policy", policy).await.expect(200);
+    admin.patch("/v1/organizations/beta/policy", json!({"allowed_networks": []})).await.expect(200);
     admin.patch("/v1/instance", json!({"policy": {"max_staleness_ms": 2_000}})).await.expect(200);
 }
 

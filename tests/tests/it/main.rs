@@ -20,6 +20,7 @@ mod nodes;
 mod openapi;
 mod outage;
 mod overload;
+mod policy;
 mod record;
 mod restart;
 mod roles;

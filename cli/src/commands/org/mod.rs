@@ -6,10 +6,12 @@ mod delete;
 mod export;
 mod file;
 mod list;
+mod policy;
 mod rename;
 mod restore;
 mod show;
 mod suspend;
+mod sweep;
 
 use super::Context;
 use crate::failure::{Exit, Failure};
@@ -40,6 +42,11 @@ pub(crate) enum Command {
     Export(export::Args),
     /// Make an organization what a file says
     Apply(apply::Args),
+    /// What its tokens may be at most
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Revoke the tokens that went unused for longer than the policy allows
+    Sweep(sweep::Args),
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
@@ -54,6 +61,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Delete(args) => delete::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
         Command::Apply(args) => apply::run(context, args).await,
+        Command::Policy(command) => policy::run(context, command).await,
+        Command::Sweep(args) => sweep::run(context, args).await,
     }?;
     Ok(Exit::Success)
 }

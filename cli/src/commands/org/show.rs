@@ -2,9 +2,9 @@ use crate::commands::{Context, ends, not_a_secret};
 use crate::failure::Failure;
 use crate::output::rows::Row as _;
 use crate::output::{self, Format, table, times};
-use api::wire::Organization;
+use api::wire::{Organization, OrganizationPolicy};
 
-/// Show an organization, and how much is in it
+/// Show an organization, how much is in it, and its policy, as far as you may read them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   chancery org show acme")]
@@ -23,17 +23,28 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let path = ["v1", "organizations", &name];
     let organization = client.get::<Organization>(&path, &[]).await?;
     // Who may not read its tokens is not told how many there are, and all the rest.
-    let Some(contents) = ends::count_if_allowed(&client, &path).await? else {
-        return context.output.details(&organization);
-    };
+    let contents = ends::count_if_allowed(&client, &path).await?;
     match context.output.format() {
         Format::Table => {
             let mut details = organization.value.details(times::now());
-            details.extend(ends::pairs(&contents.value));
-            output::print(&table::pairs(&details))
+            details.extend(contents.iter().flat_map(|contents| ends::pairs(&contents.value)));
+            output::print(&table::pairs(&details))?;
         }
-        Format::Json => context.output.json(&with_contents(organization.json.get(), contents.json.get())),
-        Format::Id | Format::Secret => context.output.details(&organization),
+        Format::Json => {
+            return match contents {
+                Some(contents) => {
+                    context.output.json(&with_contents(organization.json.get(), contents.json.get()))
+                }
+                None => context.output.details(&organization),
+            };
+        }
+        Format::Id | Format::Secret => return context.output.details(&organization),
+    }
+    // The policy has a permission of its own; without it the rest is still worth showing.
+    match client.get::<OrganizationPolicy>(&["v1", "organizations", &name, "policy"], &[]).await {
+        Ok(policy) => context.output.details(&policy),
+        Err(Failure::Problem(refusal)) if refusal.problem.status == 403 => Ok(()),
+        Err(failure) => Err(failure),
     }
 }
 

@@ -63,6 +63,10 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new("POST", "/v1/organizations/{organization}/restore", "organizations:suspend")
             .body(json!({})),
         Route::new("GET", "/v1/organizations/{organization}/contents", "tokens:read"),
+        Route::new("GET", "/v1/organizations/{organization}/policy", "policies:read"),
+        Route::new("PATCH", "/v1/organizations/{organization}/policy", "policies:update").body(json!({})),
+        Route::new("POST", "/v1/organizations/{organization}/sweep", "tokens:revoke").body(json!({})),
+        Route::new("POST", "/v1/instance/sweep", "tokens:revoke").body(json!({})).stranger(403),
         Route::new("POST", "/v1/organizations/{organization}/projects", "projects:create")
             .body(json!({"name": "new"})),
         Route::new("GET", "/v1/organizations/{organization}/projects", "projects:read"),

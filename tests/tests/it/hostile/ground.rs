@@ -105,8 +105,7 @@ impl Ground {
     /// After a change that was done: a target that can be changed again, and the usual policy.
     pub(super) async fn repair(&mut self) {
         let admin = self.world.node.admin();
-        let usual =
-            json!({"policy": {"answers": "committed", "max_staleness_ms": 1000, "record_within_ms": 50}});
+        let usual = json!({"policy": {"answers": "committed", "max_staleness_ms": 1000, "record_within_ms": 50, "max_inactive_days": 0}});
         admin.patch("/v1/instance", usual).await.expect(200);
         // By its id: a case may have renamed it.
         let acme = self.places.iter().find(|(name, _)| *name == "ACME").map(|(_, id)| id.clone());
@@ -225,7 +224,7 @@ impl Caller {
             }
             (_, Some(_), None) => May::Yes,
             (Home::Acme, _, Some(needed))
-                if needed.starts_with("instance:")
+                if operation.template.starts_with("/v1/instance")
                     || ["organizations:create", "organizations:suspend", "organizations:delete"]
                         .contains(&needed)
                     || operation.template.starts_with("/v1/roles") =>

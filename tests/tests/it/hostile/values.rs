@@ -39,6 +39,14 @@ pub(super) enum Kind {
         least: u64,
         most: u64,
     },
+    /// A duration, or empty for none.
+    Lifetime,
+    /// A whole number from 0 to so many.
+    Count {
+        most: u64,
+    },
+    /// The name of a role of an organization or a project.
+    Role,
     Object,
     List {
         most: usize,
@@ -63,7 +71,15 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewRole" | "RoleChange", "permissions" | "add" | "remove") if is_item => Kind::Pattern,
         ("NewRole" | "RoleChange", "permissions" | "add" | "remove") => Kind::Permissions,
         ("Explain", "id") => Kind::Token,
-        (_, "grants" | "allowed_networks") => Kind::List { most: 64 },
+        ("OrganizationPolicyChange", "allowed_networks") if is_item => Kind::Network,
+        ("OrganizationPolicyChange", "max_lifetime" | "default_lifetime") => Kind::Lifetime,
+        ("OrganizationPolicyChange", "allowed_roles") if is_item => Kind::Role,
+        ("OrganizationPolicyChange" | "PolicyChange", "max_inactive_days") => Kind::Count { most: 365 },
+        ("OrganizationPolicyChange", "rotation_due_days") => Kind::Count { most: 3_650 },
+        ("OrganizationPolicyChange", "max_mints_per_hour" | "max_live_tokens") => {
+            Kind::Count { most: u32::MAX.into() }
+        }
+        (_, "grants" | "allowed_networks" | "allowed_roles") => Kind::List { most: 64 },
         ("VerifyBatch", "items") if is_item => Kind::Object,
         ("VerifyBatch", "items") => Kind::List { most: 1_000 },
         ("NewToken" | "NarrowToken" | "UpdateToken", "expires_in") | ("Rotate", "overlap") => Kind::Duration,
@@ -80,7 +96,10 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Revoke", "reason") | ("PolicyChange", "answers") | ("Delete", "confirm") | ("NewRole", "level") => {
             Kind::Word
         }
-        ("Revoke", "cascade") | ("Scope", "instance") => Kind::Flag,
+        ("Revoke", "cascade")
+        | ("Scope", "instance")
+        | ("OrganizationPolicyChange", "expiry_required" | "rotation_enforced")
+        | ("OrganizationPolicyChange" | "Sweep", "dry_run") => Kind::Flag,
         ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
         ("PolicyChange", "record_within_ms") => Kind::Number { least: 1, most: 10_000 },
         ("NewToken" | "Draft", "scope")
@@ -172,6 +191,18 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
         }
         Kind::Grant => grants(),
         Kind::Duration => durations(),
+        Kind::Lifetime => {
+            let refused = durations().into_iter().filter(|(value, _)| value != "");
+            refused.chain(right("¦90d¦12h")).collect()
+        }
+        Kind::Count { most } => {
+            let outside = [json!(most + 1), json!(u64::MAX), json!(-1)].map(|value| (value, Is::Wrong));
+            outside.into_iter().chain([json!(0), json!(most)].map(|value| (value, Is::Right))).collect()
+        }
+        Kind::Role => {
+            let refused = "¦@¦never-defined¦member@¦member@web¦instance-admin¦member\u{0}¦MEMBER¦ member¦*";
+            [wrong(refused), long("x", 9_000, Is::Wrong), right("member¦project-reader")].concat()
+        }
         Kind::End => [times(), wrong("1970-01-01T00:00:00Z¦2026-01-01T00:00:00Z")].concat(),
         Kind::Beginning => [times(), open("1970-01-01T00:00:00Z")].concat(),
         Kind::Network => networks(),
@@ -298,6 +329,10 @@ pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
         ("Scope" | "Verify" | "Explain", "organization", _) => json!("<ACME>"),
         (_, "level", _) => json!("project"),
         (_, "permissions" | "add", _) => json!(["deployments:read", "projects:*"]),
+        // What a policy forbids would be forbidden to every case after it.
+        (_, "dry_run", _) => json!(true),
+        (_, "allowed_roles", _) => json!(["verifier"]),
+        (_, _, Kind::Count { most }) => json!(most),
         (_, "answers", _) => json!("committed"),
         (_, "reason", _) => json!("leaked"),
         (_, "confirm", _) => json!("<DOOM>"),
@@ -305,7 +340,7 @@ pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
         (_, "allowed_networks", _) => json!(["127.0.0.0/8", "::1"]),
         (_, _, Kind::Label) => json!("n<FRESH>"),
         (_, _, Kind::Text(_) | Kind::Removable(_) | Kind::Asked(_)) => json!("text <FRESH>"),
-        (_, _, Kind::Duration) => json!("1h"),
+        (_, _, Kind::Duration | Kind::Lifetime) => json!("1h"),
         (_, _, Kind::Beginning) => json!("2026-01-01T00:00:00Z"),
         (_, _, Kind::Address) => json!("203.0.113.7"),
         (_, _, Kind::Permission) => json!("deployments:read"),
