@@ -111,6 +111,7 @@ pub fn bodies(text: &str) {
     check::<wire::NewProject>(text);
     check::<wire::Rename>(text);
     check::<wire::InstanceChange>(text);
+    check::<wire::LeakReport>(text);
 }
 
 /// A parser's message shows no secret, nothing that forges, and not all of a long value.

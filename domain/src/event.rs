@@ -185,6 +185,46 @@ pub struct TokenRevoked {
     pub cascade: bool,
 }
 
+/// What a report of a leak rests on, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    /// Only a hash of the secret: whoever has read the log could name it.
+    Hash,
+    /// The secret itself.
+    Secret,
+    /// A partner's signature over the report.
+    Signature,
+}
+
+impl Evidence {
+    /// As lines and answers write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hash => "hash",
+            Self::Secret => "secret",
+            Self::Signature => "signature",
+        }
+    }
+}
+
+/// A report that a token's secret was seen where it should not be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeakReported {
+    /// The token.
+    pub token: TokenId,
+    /// The ordinal of the secret that was seen.
+    pub secret: u32,
+    /// What the report rests on.
+    pub evidence: Evidence,
+    /// Where it was seen, in the reporter's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Box<str>>,
+    /// Where exactly. Nobody fetches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Box<str>>,
+}
+
 /// What a presented token was asked to be good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Asked<S> {
@@ -364,6 +404,8 @@ pub enum Event {
     TokenRotated(TokenRotated),
     /// A token ended.
     TokenRevoked(TokenRevoked),
+    /// A token's secret was reported as leaked.
+    LeakReported(LeakReported),
     /// A token was presented and answered valid.
     TokenUsed(Use<Box<str>>),
     /// A known token was presented and refused.
@@ -390,7 +432,8 @@ impl Event {
             | Self::TokenGrantsChanged { token, .. }
             | Self::TokenExpiryChanged { token, .. }
             | Self::TokenRotated(TokenRotated { token, .. })
-            | Self::TokenRevoked(TokenRevoked { token, .. }) => Some(Subject::Token(*token)),
+            | Self::TokenRevoked(TokenRevoked { token, .. })
+            | Self::LeakReported(LeakReported { token, .. }) => Some(Subject::Token(*token)),
             Self::InstancePolicyChanged { .. } => Some(Subject::Instance),
             _ => None,
         }
@@ -419,6 +462,10 @@ pub enum By {
     System(Cow<'static, str>),
     /// A token of this level, by its prefix.
     Token(Level, Prefix),
+    /// A partner whose signature was verified.
+    Partner(Cow<'static, str>),
+    /// Somebody without a credential.
+    Anonymous,
 }
 
 impl fmt::Display for By {
@@ -429,6 +476,8 @@ impl fmt::Display for By {
             Self::Token(Level::Instance, prefix) => write!(f, "instance-token:{prefix}"),
             Self::Token(Level::Organization, prefix) => write!(f, "org-token:{prefix}"),
             Self::Token(Level::Project, prefix) => write!(f, "project-token:{prefix}"),
+            Self::Partner(name) => write!(f, "partner:{name}"),
+            Self::Anonymous => f.write_str("anonymous"),
         }
     }
 }
@@ -439,9 +488,13 @@ impl By {
         if text == "admin-token" {
             return Some(Self::AdminToken);
         }
+        if text == "anonymous" {
+            return Some(Self::Anonymous);
+        }
         let (kind, rest) = text.split_once(':')?;
         let level = match kind {
             "system" => return Some(Self::System(Cow::Owned(rest.to_owned()))),
+            "partner" => return Some(Self::Partner(Cow::Owned(rest.to_owned()))),
             "instance-token" => Level::Instance,
             "org-token" => Level::Organization,
             "project-token" => Level::Project,

@@ -4,8 +4,8 @@
 //! There is no insignificant white space and no float. `docs/events.md` shows every shape.
 
 use crate::event::{
-    Actor, AdminUse, Description, Event, InstancePolicy, LogPlace, Naming, TokenMinted, TokenRevoked,
-    TokenRotated, Use,
+    Actor, AdminUse, Description, Event, InstancePolicy, LeakReported, LogPlace, Naming, TokenMinted,
+    TokenRevoked, TokenRotated, Use,
 };
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::name::Name;
@@ -240,6 +240,8 @@ events! {
         Event::TokenRotated(rotated) => rotated, TokenRotated => Event::TokenRotated;
     TOKEN_REVOKED = "TokenRevoked":
         Event::TokenRevoked(revoked) => revoked, TokenRevoked => Event::TokenRevoked;
+    LEAK_REPORTED = "LeakReported":
+        Event::LeakReported(reported) => reported, LeakReported => Event::LeakReported;
     TOKEN_USED = "TokenUsed":
         Event::TokenUsed(used) => used, Use<Box<str>> => Event::TokenUsed;
     TOKEN_REFUSED = "TokenRefused":
@@ -283,7 +285,7 @@ impl Line {
 mod tests {
     use super::*;
     use crate::decide::metadata;
-    use crate::event::{Answers, Asked, By, Client, Reason};
+    use crate::event::{Answers, Asked, By, Client, Evidence, Reason};
     use crate::network::Networks;
     use crate::permission::Pattern;
     use crate::secret::{Kind, Secret, SecretHash};
@@ -412,6 +414,16 @@ mod tests {
         }
     }
 
+    fn leak(evidence: Evidence, all: bool) -> Event {
+        Event::LeakReported(LeakReported {
+            token: token(),
+            secret: 1,
+            evidence,
+            source: all.then(|| "paste".into()),
+            url: all.then(|| "https://paste.example/7".into()),
+        })
+    }
+
     fn token_events() -> Vec<Event> {
         let rotated = TokenRotated {
             token: token(),
@@ -439,6 +451,9 @@ mod tests {
             Event::TokenRotated(rotated.clone()),
             Event::TokenRotated(TokenRotated { overlap_until: None, ..rotated }),
             Event::TokenRevoked(noted),
+            leak(Evidence::Secret, true),
+            leak(Evidence::Hash, false),
+            leak(Evidence::Signature, false),
             Event::TokenUsed(used(None, true)),
             Event::TokenUsed(used(None, false)),
             Event::TokenRefused(used(Some(Code::Forbidden), true)),
@@ -457,7 +472,7 @@ mod tests {
         events
     }
 
-    fn actors() -> [Actor<Box<str>>; 5] {
+    fn actors() -> [Actor<Box<str>>; 7] {
         let of = |level| Actor {
             by: By::Token(level, secret().prefix()),
             token: Some(TokenId(id(4))),
@@ -466,7 +481,16 @@ mod tests {
             agent: Some("YWdlbnQ".into()),
         };
         let admin = Actor { by: By::AdminToken, token: None, request: None, address: None, agent: None };
-        [Actor::system("start"), admin, of(Level::Instance), of(Level::Organization), of(Level::Project)]
+        let outside = |by| Actor { by, token: None, ..of(Level::Instance) };
+        [
+            Actor::system("start"),
+            admin,
+            of(Level::Instance),
+            of(Level::Organization),
+            of(Level::Project),
+            outside(By::Anonymous),
+            outside(By::Partner("github".into())),
+        ]
     }
 
     fn line(event: Event, n: u64) -> Line {
@@ -476,7 +500,7 @@ mod tests {
             at: at("2026-11-22T10:15:00.123456Z"),
             org: Some(OrganizationId(id(1))).filter(|_| n > 3),
             n: Some(n).filter(|_| is_lifecycle),
-            actor: actors()[n as usize % 5].clone(),
+            actor: actors()[n as usize % 7].clone(),
             idempotency: Some(idempotency).filter(|_| is_lifecycle && n.is_multiple_of(2)),
             event,
         }

@@ -11,7 +11,7 @@ use crate::rejection::Rejection;
 use crate::role::Level;
 use crate::scope::Scope;
 use crate::secret::SecretHash;
-use crate::state::{Organization, Project, State, Status, Token};
+use crate::state::{Leak, Organization, Project, State, Status, Token};
 use crate::time::Timestamp;
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -38,6 +38,8 @@ pub enum Read {
     Token(TokenId),
     /// Tokens by their text or prefix, among those that the caller may read.
     Identify,
+    /// Reports of leaked secrets, of tokens where the caller may read them.
+    Leaks,
 }
 
 impl Read {
@@ -49,6 +51,7 @@ impl Read {
             Self::Organizations | Self::Organization(_) => Some("organizations:read"),
             Self::Projects(_) | Self::Project(..) => Some("projects:read"),
             Self::Tokens(_) | Self::Token(_) | Self::Identify => Some("tokens:read"),
+            Self::Leaks => Some("leaks:read"),
         }
     }
 }
@@ -57,7 +60,7 @@ impl Read {
     /// What it looks at, for the record: as it was asked, by name or id.
     pub fn object(&self) -> Option<String> {
         match self {
-            Self::Whoami | Self::Instance | Self::Organizations | Self::Identify => None,
+            Self::Whoami | Self::Instance | Self::Organizations | Self::Identify | Self::Leaks => None,
             Self::Organization(organization) | Self::Projects(organization) => {
                 Some(format!("organization:{organization}"))
             }
@@ -87,6 +90,7 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         }
         Read::Token(id) => token(state, caller, *id).map(drop),
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
+        Read::Leaks => caller.require_somewhere(state, "leaks:read", own),
     }
 }
 
@@ -174,6 +178,26 @@ pub fn identify(state: &State, caller: &Caller, sought: &Sought) -> Vec<Arc<Toke
             .cloned()
             .collect(),
     }
+}
+
+/// Reports of leaked secrets that the caller may read, the newest first, before a number; and the number where the page
+/// ended if there are more.
+pub fn leaks(
+    state: &State,
+    caller: &Caller,
+    before: Option<u64>,
+    limit: usize,
+) -> (Vec<Arc<Leak>>, Option<u64>) {
+    let may_read = |leak: &Leak| {
+        let token = state.tokens().get(leak.token);
+        token.is_some_and(|token| caller.may(state, "leaks:read", token.scope))
+    };
+    let mut found: Vec<_> =
+        state.leaks().before(before).filter(|(_, leak)| may_read(leak)).take(limit + 1).collect();
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more).map(|(number, _)| *number);
+    (found.into_iter().map(|(_, leak)| Arc::clone(leak)).collect(), next)
 }
 
 /// By what a token is identified.

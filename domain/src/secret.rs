@@ -162,6 +162,11 @@ impl SecretHash {
     pub fn of(text: &str) -> Self {
         Self(*blake3::hash(text.as_bytes()).as_bytes())
     }
+
+    /// The hash that these 64 hexadecimal digits are.
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        blake3::Hash::from_hex(digits.as_bytes()).ok().map(|hash| Self(*hash.as_bytes()))
+    }
 }
 
 impl fmt::Debug for SecretHash {

@@ -26,4 +26,4 @@ pub use node::{Node, Options, Starting};
 pub use recorder::Recorder;
 pub use scribe::Scribe;
 pub use seal::{SealKey, unseal};
-pub use work::{Answered, Call, Client, Failure, Inquiry, Outcome, Presented, Work};
+pub use work::{Answered, Call, Client, Failure, Inquiry, Outcome, Outsider, Presented, Work};

@@ -3,7 +3,7 @@
 use crate::seal::SealKey;
 use domain::authority::{Caller, Credential};
 use domain::decide::Request;
-use domain::event::Subject;
+use domain::event::{By, Subject};
 use domain::query::Read;
 use domain::rejection::Rejection;
 use domain::secret::{Secret, SecretHash};
@@ -34,6 +34,27 @@ pub enum Presented {
     Credential(Credential),
     /// A job of the authority's own.
     Job(&'static str),
+    /// Somebody without a credential of this authority, who may only report.
+    Outsider(Outsider),
+}
+
+/// Who reports without a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outsider {
+    /// Nobody knows.
+    Anonymous,
+    /// A partner whose signature was verified.
+    Partner(&'static str),
+}
+
+impl Outsider {
+    /// Who it is, as lines and answers write it.
+    pub fn by(self) -> By {
+        match self {
+            Self::Anonymous => By::Anonymous,
+            Self::Partner(name) => By::Partner(name.into()),
+        }
+    }
 }
 
 /// From where somebody calls.

@@ -94,6 +94,10 @@ codes! {
         "Nobody can enlarge what a credential may do beyond what they may do themselves. `missing` lists what goes beyond.";
         "Leave out what is missing, or have somebody who holds it do this.";
 
+    SIGNATURE_INVALID "signature_invalid" 403 "The signature is not valid":
+        "The report claims to be signed by a partner, and no configured key with this identifier has signed these bytes.";
+        "Sign the body as it is sent, and see that the node knows the partner's present keys.";
+
     NOT_FOUND "not_found" 404 "There is no such thing":
         "Nothing with this id or name exists, or the caller may not read it, which is answered alike.";
         "Check the id, and that the credential belongs to the right organization.";
@@ -135,6 +139,9 @@ codes! {
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 "The idempotency key belongs to another request":
         "The same caller sent this `Idempotency-Key` with another body within the last 24 hours.";
         "Use a new key for every new request, and the same key only to repeat one unchanged.";
+    RATE_LIMITED "rate_limited" 429 "Too many of this kind":
+        "The caller, from its address, has asked this more often than the node allows. A token that is known is always answered about.";
+        "Wait for the time in `Retry-After`. Whoever runs the node can set another limit.";
     HEADERS_TOO_LARGE "headers_too_large" 431 "The headers are too large":
         "The request's headers take more room than the server gives them. Where the connection itself refuses them, the answer has no body.";
         "Send fewer or shorter headers; look for cookies that do not belong here.";

@@ -3,6 +3,7 @@ use crate::auth::Session;
 use crate::edge::Problem;
 use crate::edge::extract::Json;
 use crate::error::invalid;
+use crate::limits::Limited;
 use crate::page::Page;
 use crate::respond::Answer;
 use crate::wire;
@@ -32,6 +33,7 @@ pub(crate) async fn identify(
         }
         _ => return Err(invalid("token", "", "exactly one of a token's text and its prefix")),
     };
+    app.limit(Limited::Identify, Some(&session), session.address())?;
     let at = app.now();
     let look = |state: &_, caller: &_| {
         let found = query::identify(state, caller, &sought);

@@ -1,6 +1,7 @@
 //! What goes over the wire, for the server and for the command line.
 
 mod instance;
+mod leak;
 mod organization;
 mod problem;
 mod token;
@@ -8,6 +9,7 @@ mod verify;
 
 pub use crate::page::Page;
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
+pub use leak::{Leak, LeakReport};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
 pub use problem::{FieldProblem, Problem};
 pub use token::{

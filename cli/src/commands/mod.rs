@@ -5,6 +5,7 @@
 
 mod auth;
 mod completions;
+mod leak;
 mod org;
 mod project;
 mod prompt;
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     /// Tokens, from their minting to their end
     #[command(subcommand, alias = "tokens")]
     Token(token::Command),
+    /// Secrets that were seen where they should not be
+    #[command(subcommand, alias = "leaks")]
+    Leak(leak::Command),
     /// Log in and out
     #[command(subcommand)]
     Auth(auth::Command),
@@ -69,6 +73,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Org(command) => org::run(context, command).await,
         Command::Project(command) => project::run(context, command).await,
         Command::Token(command) => token::run(context, command).await,
+        Command::Leak(command) => leak::run(context, command).await,
         Command::Auth(command) => auth::run(context, command).await,
         Command::Whoami => whoami::run(context).await,
         Command::Completions(args) => completions::run(&args),

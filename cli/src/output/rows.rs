@@ -2,7 +2,7 @@
 
 use super::table::Tone;
 use super::times::{ago, exact, relative};
-use api::wire::{Organization, Project, Scope, Status, Token};
+use api::wire::{Leak, Organization, Project, Scope, Status, Token};
 use domain::time::Timestamp;
 
 /// Something that can stand in a table.
@@ -75,6 +75,33 @@ impl Row for Project {
 
     fn id(&self) -> String {
         self.id.to_string()
+    }
+}
+
+impl Row for Leak {
+    const COLUMNS: &'static [&'static str] =
+        &["TOKEN", "NAME", "SCOPE", "REPORTED", "REPORTED BY", "EVIDENCE", "SOURCE", "FOUND AT", "STATUS"];
+
+    fn cells(&self, now: Timestamp) -> Vec<(String, Tone)> {
+        vec![
+            plain(self.token),
+            plain(&self.name),
+            plain(scope(&self.scope)),
+            plain(ago(&self.at, now)),
+            plain(&self.by),
+            plain(&self.evidence),
+            plain(self.source.as_deref().unwrap_or_default()),
+            plain(self.url.as_deref().unwrap_or_default()),
+            if self.revoked { plain("revoked") } else { ("in force".to_owned(), Tone::Ended) },
+        ]
+    }
+
+    fn details(&self, _: Timestamp) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    fn id(&self) -> String {
+        self.token.to_string()
     }
 }
 

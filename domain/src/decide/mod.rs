@@ -5,11 +5,13 @@
 //! being done again.
 
 mod instance;
+mod leak;
 mod mint;
 mod organization;
 mod token;
 
 pub use instance::{ChangePolicy, Resume, Start};
+pub use leak::ReportLeak;
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
 pub use token::{Revoke, Rotate, Update};
@@ -82,13 +84,17 @@ pub enum Command {
     Rotate(Rotate),
     /// End a token.
     Revoke(Revoke),
+    /// Say that a secret was seen where it should not be.
+    ReportLeak(ReportLeak),
 }
 
 impl Command {
     /// The permission that it needs; none where holding a token is enough.
     pub fn permission(&self) -> Option<&'static str> {
         match self {
-            Self::Start(_) | Self::EnrollRoles | Self::Resume(_) | Self::Narrow(_) => None,
+            Self::Start(_) | Self::EnrollRoles | Self::Resume(_) | Self::Narrow(_) | Self::ReportLeak(_) => {
+                None
+            }
             Self::ChangePolicy(_) => Some("instance:update"),
             Self::CreateOrganization(_) => Some("organizations:create"),
             Self::RenameOrganization(_) => Some("organizations:update"),
@@ -111,7 +117,8 @@ impl Command {
             | Self::Resume(_)
             | Self::ChangePolicy(_)
             | Self::CreateOrganization(_)
-            | Self::Narrow(_) => None,
+            | Self::Narrow(_)
+            | Self::ReportLeak(_) => None,
             Self::RenameOrganization(RenameOrganization { organization, .. })
             | Self::CreateProject(CreateProject { organization, .. }) => {
                 Some(format!("organization:{organization}"))
@@ -189,6 +196,7 @@ pub fn decide(
         Command::Update(update) => token::update(state, caller, at, update, request.expected_revision),
         Command::Rotate(rotate) => token::rotate(state, caller, at, rotate, request.expected_revision),
         Command::Revoke(revoke) => token::revoke(state, caller, revoke, request.expected_revision),
+        Command::ReportLeak(report) => leak::report(state, at, report),
     }?;
     decision.idempotency = idempotency;
     Ok(decision)
@@ -230,6 +238,7 @@ fn authorize_repeated(
         Command::Update(update) => find_token(state, caller, update.token, "tokens:update").map(drop),
         Command::Rotate(rotate) => token::authorize_rotate(state, caller, rotate).map(drop),
         Command::Revoke(revoke) => token::authorize_revoke(state, caller, revoke).map(drop),
+        Command::ReportLeak(_) => Ok(()),
     }
 }
 
@@ -283,7 +292,7 @@ fn idempotency(caller: &Caller, repeat: &Repeat) -> Idempotency {
     let mut key = blake3::Hasher::new_derive_key("chancery 2026 idempotency key");
     let actor = match &caller.principal {
         Principal::Token(token, _) => token.id.to_string(),
-        Principal::AdminToken | Principal::System(_) => caller.by().to_string(),
+        Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) => caller.by().to_string(),
     };
     for part in [&*actor, &repeat.route, &repeat.key] {
         key.update(&(part.len() as u64).to_le_bytes());
@@ -296,7 +305,7 @@ fn idempotency(caller: &Caller, repeat: &Repeat) -> Idempotency {
 fn require_system(caller: &Caller) -> Result<(), Rejection> {
     match caller.principal {
         Principal::System(_) => Ok(()),
-        Principal::AdminToken | Principal::Token(..) => Err(Rejection::Forbidden {
+        Principal::AdminToken | Principal::Token(..) | Principal::Outsider(_) => Err(Rejection::Forbidden {
             permission: "*".to_owned(),
             place: "the authority's own jobs".to_owned(),
         }),

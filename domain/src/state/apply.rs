@@ -17,7 +17,7 @@ use thiserror::Error;
 #[error("the log does not fold: {0}")]
 pub struct Corrupt(String);
 
-fn missing(kind: &str, id: impl std::fmt::Display) -> Corrupt {
+pub(super) fn missing(kind: &str, id: impl std::fmt::Display) -> Corrupt {
     Corrupt(format!("an event names the {kind} {id}, which no event before it made"))
 }
 
@@ -84,6 +84,7 @@ impl State {
             }
             Event::TokenRotated(rotated) => self.rotate(rotated),
             Event::TokenRevoked(revoked) => self.revoke(line, revoked),
+            Event::LeakReported(reported) => self.report_leak(line, reported),
             Event::TokenUsed(_) | Event::TokenRefused(_) | Event::AdminTokenUsed(_) => Ok(()),
         }
     }
@@ -334,7 +335,7 @@ impl State {
         self.keep(|| Undo::ProjectName(key, before));
     }
 
-    fn keep(&mut self, undo: impl FnOnce() -> Undo) {
+    pub(super) fn keep(&mut self, undo: impl FnOnce() -> Undo) {
         if let Some(journal) = &mut self.journal {
             journal.undo.push(undo());
         }

@@ -133,6 +133,7 @@ impl<'a> Batch<'a> {
     fn item(&mut self, live: &Live, state: &State, call: &Call, work: &Work) -> Held {
         let caller = match call.presented {
             Presented::Job(job) => Caller::system(job),
+            Presented::Outsider(outsider) => Caller::outsider(outsider.by(), call.client.address),
             Presented::Credential(credential) => {
                 match authority::authenticate(state, credential, self.at, call.client.address) {
                     Ok(caller) => caller,

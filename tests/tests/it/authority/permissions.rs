@@ -13,7 +13,7 @@ fn onlooker(permission: &str) -> (Value, &'static str) {
     match permission {
         "instance:read" => (json!({"instance": true}), "instance-verifier"),
         "instance:update" | "organizations:create" => (json!({"instance": true}), "instance-auditor"),
-        "organizations:read" | "projects:read" | "tokens:read" => (acme, "verifier"),
+        "organizations:read" | "projects:read" | "tokens:read" | "leaks:read" => (acme, "verifier"),
         _ => (acme, "auditor"),
     }
 }

@@ -72,5 +72,6 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new("POST", "/v1/tokens/{id}/rotate", "tokens:rotate").body(json!({})),
         Route::new("POST", "/v1/tokens/{id}/revoke", "tokens:revoke").body(json!({})),
         Route::new("DELETE", "/v1/tokens/{id}", "tokens:revoke"),
+        Route::new("GET", "/v1/leaks", "leaks:read").stranger(200),
     ]
 }

@@ -27,6 +27,8 @@ pub(super) enum Kind {
     /// One of a few words.
     Word,
     Prefix,
+    /// 64 hexadecimal digits.
+    Hash,
     /// Whatever was presented.
     Anything,
     Metadata,
@@ -45,7 +47,7 @@ pub(super) enum Kind {
 pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
     match (owner, name) {
         ("NewOrganization" | "NewProject" | "Rename", "name") => Kind::Label,
-        ("Rename", "display_name") => Kind::Removable(128),
+        ("Rename", "display_name") | ("LeakReport", "source") => Kind::Removable(128),
         ("NewOrganization" | "NewProject", "display_name")
         | ("NewToken" | "NarrowToken" | "UpdateToken", "name") => Kind::Text(128),
 
@@ -67,8 +69,10 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Verify", "resource") => Kind::Asked(256),
         ("Verify", "permission") => Kind::Permission,
         ("Client", "address") => Kind::Address,
-        ("Client", "agent") | ("Verify" | "Identify", "token") => Kind::Anything,
+        ("Client", "agent") | ("Verify" | "Identify" | "LeakReport", "token") => Kind::Anything,
         ("Identify", "prefix") => Kind::Prefix,
+        ("LeakReport", "hash") => Kind::Hash,
+        ("LeakReport", "url") => Kind::Removable(2_048),
         ("Revoke", "reason") | ("PolicyChange", "answers") => Kind::Word,
         ("Revoke", "cascade") | ("Scope", "instance") => Kind::Flag,
         ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
@@ -163,6 +167,9 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
         Kind::Word => wrong("¦BOUNDED¦Committed¦because¦ bounded¦requested\u{0}¦\u{202e}leaked"),
         Kind::Prefix => {
             [wrong("¦chyo¦chyo_12345678"), open("ch\u{202e}yo_¦chyo_¦chyo_1234567¦%%%%%%")].concat()
+        }
+        Kind::Hash => {
+            [wrong("¦a¦\u{202e}¦0x00"), long("a", 63, Is::Wrong), long("g", 64, Is::Wrong)].concat()
         }
         Kind::Anything => {
             [right("¦ ¦a\u{0}b¦\u{202e}¦ключ¦chyo_short"), long("x", 20_000, Is::Right)].concat()
@@ -259,7 +266,7 @@ pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
     Some(match (owner, field, kind) {
         // One of two that exclude each other.
         // And what suits one caller does not suit another.
-        (_, "expires_at" | "prefix" | "instance", _)
+        (_, "expires_at" | "prefix" | "hash" | "instance", _)
         | ("Scope", "project", _)
         | ("NarrowToken", "grants", _) => {
             return None;
