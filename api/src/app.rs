@@ -13,14 +13,16 @@ use axum::Router;
 use domain::authority::{self, Caller, Credential};
 use domain::decide::Entropy;
 use domain::id::TokenId;
+use domain::import::{Algorithm, Digest, Hashes};
 use domain::query::Read;
-use domain::secret::SecretHash;
+use domain::secret::{self, SecretHash, Shape};
 use domain::state::State;
 use domain::text;
 use domain::time::Timestamp;
 use domain::verify::Code;
 use projections::{Answered, Call, Failure, Node, Work};
 use prometheus_client::registry::Registry;
+use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -128,14 +130,27 @@ impl App {
 
     /// What a presented text proves, before anything is looked up.
     pub(crate) fn credential(&self, text: &str) -> Credential {
-        let hash = SecretHash::of(text);
-        if self.0.admin.as_ref().is_some_and(|admin| admin.is(&hash)) {
+        let hashes = self.hashes(text);
+        if self.0.admin.as_ref().is_some_and(|admin| admin.is(&hashes.own)) {
             return Credential::AdminToken;
         }
-        Credential::Secret {
-            hash,
-            malformed: domain::secret::shape(text) == domain::secret::Shape::Malformed,
+        match hashes.imported {
+            Some(_) => Credential::Foreign(hashes),
+            None => {
+                Credential::Secret { hash: hashes.own, malformed: secret::shape(text) == Shape::Malformed }
+            }
         }
+    }
+
+    /// What a presented text can be known by. One that is of our own form was not imported.
+    pub(crate) fn hashes(&self, text: &str) -> Hashes {
+        let own = SecretHash::of(text);
+        let imported = (secret::shape(text) == Shape::Foreign).then(|| {
+            let sha256 = Digest(Sha256::digest(text.as_bytes()).into());
+            let key = self.node().import_key();
+            [key.hash(Algorithm::Blake3, &Digest(own.0)), key.hash(Algorithm::Sha256, &sha256)]
+        });
+        Hashes { own, imported }
     }
 
     /// Text as it may be kept: secrets in it are masked, the break-glass token as well, which no checksum tells.

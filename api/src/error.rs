@@ -61,6 +61,7 @@ fn rejected(rejection: &Rejection) -> Problem {
         Rejection::Invalid { field, value, expected } => {
             Problem::new(codes::INVALID_VALUE).detail(detail).field(*field, wrong(value, expected))
         }
+        Rejection::HashKnown => Problem::new(codes::HASH_KNOWN).detail(detail),
         Rejection::TokenEnded { .. } => Problem::new(codes::TOKEN_ENDED).detail(detail),
         Rejection::PreconditionFailed { .. } => Problem::new(codes::PRECONDITION_FAILED).detail(detail),
         Rejection::IdempotencyKeyReused => Problem::new(codes::IDEMPOTENCY_KEY_REUSED).detail(detail),

@@ -112,6 +112,7 @@ pub fn bodies(text: &str) {
     check::<wire::Rename>(text);
     check::<wire::InstanceChange>(text);
     check::<wire::LeakReport>(text);
+    check::<wire::Import>(text);
 }
 
 /// A parser's message shows no secret, nothing that forges, and not all of a long value.

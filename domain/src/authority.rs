@@ -1,6 +1,7 @@
 //! Who calls, what they may do, and whether they could hand a thing on.
 
 use crate::event::{Actor, By};
+use crate::import::Hashes;
 use crate::network::Networks;
 use crate::permission::{Pattern, PermissionSet};
 use crate::rejection::Rejection;
@@ -26,6 +27,8 @@ pub enum Credential {
         /// It starts like one of ours and its checksum fails.
         malformed: bool,
     },
+    /// A text that is none of ours, and that may be an imported key's.
+    Foreign(Hashes),
 }
 
 /// Who calls, from a credential that is in force.
@@ -69,6 +72,7 @@ pub fn authenticate(
     let (hash, malformed) = match credential {
         Credential::AdminToken => return Ok(Caller { principal: Principal::AdminToken, address }),
         Credential::Secret { hash, malformed } => (hash, malformed),
+        Credential::Foreign(hashes) => (hashes.known(state), false),
     };
     if malformed {
         return Err(Refused { code: Code::Malformed, token: None });

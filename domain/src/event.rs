@@ -1,6 +1,7 @@
 //! Everything that can be enrolled. The names and shapes are stored: they are explicit, and pinned by snapshots.
 
 use crate::id::{OrganizationId, ProjectId, TokenId};
+use crate::import::Algorithm;
 use crate::name::Name;
 use crate::network::Networks;
 use crate::permission::PermissionSet;
@@ -129,6 +130,51 @@ pub struct TokenMinted {
     /// Where it may be used from.
     #[serde(default, skip_serializing_if = "Networks::is_anywhere")]
     pub allowed_networks: Networks,
+}
+
+/// The beginning of a token whose text was issued elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenImported {
+    /// The new token.
+    pub token: TokenId,
+    /// Its project, when its scope is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// Its name.
+    pub name: Box<str>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Box<str>>,
+    /// A JSON object of the owner's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+    /// What it may do.
+    pub grants: Arc<[Grant]>,
+    /// By what its text was hashed where it comes from.
+    pub algorithm: Algorithm,
+    /// That hash, hashed once more under a key of the authority's own.
+    pub hash: SecretHash,
+    /// The token that imported it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TokenId>,
+    /// Whether its parent is narrowed, so that it ends with it and can never do more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub narrowed: bool,
+    /// In force from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// In force until just before then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Where it may be used from.
+    #[serde(default, skip_serializing_if = "Networks::is_anywhere")]
+    pub allowed_networks: Networks,
+    /// Who owned it, as whoever imported it says: in a line a commitment, in a decision the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Box<str>>,
+    /// When it was issued, as whoever imported it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
 }
 
 /// A new secret for a token.
@@ -373,6 +419,8 @@ pub enum Event {
     },
     /// A token began.
     TokenMinted(TokenMinted),
+    /// A token began whose text was issued elsewhere.
+    TokenImported(TokenImported),
     /// Something else is written about a token.
     TokenDescribed {
         /// The token.
@@ -428,6 +476,7 @@ impl Event {
                 Some(Subject::Project(*project))
             }
             Self::TokenMinted(TokenMinted { token, .. })
+            | Self::TokenImported(TokenImported { token, .. })
             | Self::TokenDescribed { token, .. }
             | Self::TokenGrantsChanged { token, .. }
             | Self::TokenExpiryChanged { token, .. }

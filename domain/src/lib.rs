@@ -11,6 +11,7 @@ pub mod authority;
 pub mod decide;
 pub mod event;
 pub mod id;
+pub mod import;
 pub mod line;
 #[cfg(test)]
 mod model;

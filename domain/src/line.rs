@@ -4,8 +4,8 @@
 //! There is no insignificant white space and no float. `docs/events.md` shows every shape.
 
 use crate::event::{
-    Actor, AdminUse, Description, Event, InstancePolicy, LeakReported, LogPlace, Naming, TokenMinted,
-    TokenRevoked, TokenRotated, Use,
+    Actor, AdminUse, Description, Event, InstancePolicy, LeakReported, LogPlace, Naming, TokenImported,
+    TokenMinted, TokenRevoked, TokenRotated, Use,
 };
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::name::Name;
@@ -224,6 +224,8 @@ events! {
         ProjectRenaming => |b| Event::ProjectRenamed { project: b.project, before: b.before, after: b.after };
     TOKEN_MINTED = "TokenMinted":
         Event::TokenMinted(minted) => minted, TokenMinted => Event::TokenMinted;
+    TOKEN_IMPORTED = "TokenImported":
+        Event::TokenImported(imported) => imported, TokenImported => Event::TokenImported;
     TOKEN_DESCRIBED = "TokenDescribed":
         Event::TokenDescribed { token, before, after }
             => Redescribed { token: *token, before: before.clone(), after: after.clone() },
@@ -286,6 +288,7 @@ mod tests {
     use super::*;
     use crate::decide::metadata;
     use crate::event::{Answers, Asked, By, Client, Evidence, Reason};
+    use crate::import::Algorithm;
     use crate::network::Networks;
     use crate::permission::Pattern;
     use crate::secret::{Kind, Secret, SecretHash};
@@ -414,6 +417,27 @@ mod tests {
         }
     }
 
+    fn imported(all: bool) -> TokenImported {
+        let minted = minted(all);
+        TokenImported {
+            token: minted.token,
+            project: minted.project,
+            name: minted.name,
+            description: minted.description,
+            metadata: minted.metadata,
+            grants: minted.grants,
+            algorithm: if all { Algorithm::Sha256 } else { Algorithm::Blake3 },
+            hash: minted.hash,
+            parent: minted.parent,
+            narrowed: minted.narrowed,
+            not_before: minted.not_before,
+            expires_at: minted.expires_at,
+            allowed_networks: minted.allowed_networks,
+            owner: all.then(|| "c2FsdGVkY29tbWl0bWVudA".into()),
+            created_at: all.then(|| at("2020-02-29T00:00:00Z")),
+        }
+    }
+
     fn leak(evidence: Evidence, all: bool) -> Event {
         Event::LeakReported(LeakReported {
             token: token(),
@@ -437,6 +461,8 @@ mod tests {
         let mut events = vec![
             Event::TokenMinted(minted(true)),
             Event::TokenMinted(minted(false)),
+            Event::TokenImported(imported(true)),
+            Event::TokenImported(imported(false)),
             Event::TokenDescribed {
                 token: token(),
                 before: description("ci"),

@@ -6,11 +6,11 @@
 use crate::authority::Caller;
 use crate::decide::{ScopeText, find_organization, find_project, is_self};
 use crate::id::TokenId;
+use crate::import::Hashes;
 use crate::name::Name;
 use crate::rejection::Rejection;
 use crate::role::Level;
 use crate::scope::Scope;
-use crate::secret::SecretHash;
 use crate::state::{Leak, Organization, Project, State, Status, Token};
 use crate::time::Timestamp;
 use std::cmp::Ordering;
@@ -40,6 +40,8 @@ pub enum Read {
     Identify,
     /// Reports of leaked secrets, of tokens where the caller may read them.
     Leaks,
+    /// What an import would come to.
+    Import,
 }
 
 impl Read {
@@ -52,6 +54,7 @@ impl Read {
             Self::Projects(_) | Self::Project(..) => Some("projects:read"),
             Self::Tokens(_) | Self::Token(_) | Self::Identify => Some("tokens:read"),
             Self::Leaks => Some("leaks:read"),
+            Self::Import => Some("tokens:import"),
         }
     }
 }
@@ -60,7 +63,12 @@ impl Read {
     /// What it looks at, for the record: as it was asked, by name or id.
     pub fn object(&self) -> Option<String> {
         match self {
-            Self::Whoami | Self::Instance | Self::Organizations | Self::Identify | Self::Leaks => None,
+            Self::Whoami
+            | Self::Instance
+            | Self::Organizations
+            | Self::Identify
+            | Self::Leaks
+            | Self::Import => None,
             Self::Organization(organization) | Self::Projects(organization) => {
                 Some(format!("organization:{organization}"))
             }
@@ -91,6 +99,7 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Token(id) => token(state, caller, *id).map(drop),
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
         Read::Leaks => caller.require_somewhere(state, "leaks:read", own),
+        Read::Import => caller.require_somewhere(state, "tokens:import", own),
     }
 }
 
@@ -167,8 +176,8 @@ pub fn identify(state: &State, caller: &Caller, sought: &Sought) -> Vec<Arc<Toke
     let mut visible = Visible::new(state, caller);
     let slots = Slots::of(state, caller, None);
     match sought {
-        Sought::Secret(hash) => {
-            let found = state.tokens().by_secret(hash).map(|(token, _)| token);
+        Sought::Secret(hashes) => {
+            let found = state.tokens().by_secret(&hashes.known(state)).map(|(token, _)| token);
             found.into_iter().filter(|token| visible.is(token)).cloned().collect()
         }
         Sought::Prefix(prefix) => (0..slots.len())
@@ -203,8 +212,8 @@ pub fn leaks(
 /// By what a token is identified.
 #[derive(Clone, Debug)]
 pub enum Sought {
-    /// The hash of its text, of an older one too.
-    Secret(SecretHash),
+    /// The hashes of its text, of an older one too.
+    Secret(Hashes),
     /// The start of its text, at least five characters.
     Prefix(String),
 }
@@ -429,6 +438,7 @@ impl<'a> Visible<'a> {
 mod tests {
     use super::*;
     use crate::decide::Expiry;
+    use crate::secret::SecretHash;
     use crate::testing::{World, absent, admin, forbidden, scope_text};
     use std::time::Duration;
 
@@ -625,7 +635,7 @@ mod tests {
         let auditors = ["acme", "other"].map(|scope| world.mint(scope, &["auditor"]));
         let [near, far] = auditors.map(|id| world.caller(id));
         let mut sought: Vec<Sought> =
-            [0, 1].map(|ordinal| Sought::Secret(SecretHash::of(world.secret(id, ordinal)))).into();
+            [0, 1].map(|ordinal| Sought::Secret(SecretHash::of(world.secret(id, ordinal)).into())).into();
         sought.push(Sought::Prefix(world.token(id).prefix.to_string()));
         for sought in &sought {
             let ids = |caller: &Caller| {
@@ -635,6 +645,6 @@ mod tests {
             assert_eq!(ids(&admin()), [id]);
             assert!(ids(&far).is_empty());
         }
-        assert!(identify(&world.state, &admin(), &Sought::Secret(SecretHash::of("none"))).is_empty());
+        assert!(identify(&world.state, &admin(), &Sought::Secret(SecretHash::of("none").into())).is_empty());
     }
 }

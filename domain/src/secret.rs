@@ -200,6 +200,13 @@ impl Prefix {
         bytes.iter().all(u8::is_ascii_graphic).then_some(Self(bytes))
     }
 
+    /// What stands for the prefix of an imported key, whose text nobody here has seen: `imp_` and the start of what is
+    /// kept of it.
+    pub fn of_imported(hash: &SecretHash) -> Self {
+        let digits = format!("imp_{}", &blake3::Hash::from_bytes(hash.0).to_hex()[..PREFIX_LENGTH - 4]);
+        Self::of(&digits).expect("twelve characters of ASCII")
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("a prefix is ASCII")

@@ -10,6 +10,7 @@ use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
 use domain::decide::{Command, Request, Resume, Start};
 use domain::event::{Answers, InstancePolicy, LogPlace};
 use domain::id::TokenId;
+use domain::import::ImportKey;
 use domain::time::Timestamp;
 use eventlog::{Clock, Log, Mark, Marker, Random, Waker, mark, wake};
 use std::collections::HashMap;
@@ -26,6 +27,9 @@ const POLL: Duration = Duration::from_millis(200);
 const SWEEP: Duration = Duration::from_mins(1);
 /// How often a start waits for a database that is away before it says so.
 const START_PAUSE: Duration = Duration::from_millis(500);
+
+/// The shared key of imports, by its name.
+const IMPORT_KEY: &str = "imports";
 
 /// What a node is made with.
 #[derive(Debug)]
@@ -61,6 +65,7 @@ pub struct Node {
     recorder: Recorder,
     usage: Arc<Usage>,
     random: Random,
+    import_key: ImportKey,
     marks: Arc<Marks>,
     given_up: Option<u64>,
     stop: CancellationToken,
@@ -78,6 +83,7 @@ impl Node {
     ) -> Result<Self, Fatal> {
         log.migrate().await?;
         usage::migrate(&log).await?;
+        let import_key = ImportKey::new(log.shared_key(IMPORT_KEY, &options.random).await?);
         let (seen, lost) = check_mark(&log, &options).await?;
         let mut writer = log.writer().await?;
         let head = writer.head().await?;
@@ -117,7 +123,20 @@ impl Node {
         ];
         let random = options.random;
         let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
-        let node = Self { log, live, scribe, recorder, usage, random, marks, given_up, stop, failed, tasks };
+        let node = Self {
+            log,
+            live,
+            scribe,
+            recorder,
+            usage,
+            random,
+            import_key,
+            marks,
+            given_up,
+            stop,
+            failed,
+            tasks,
+        };
         match lost {
             None => node.begin(starting).await?,
             Some((expected, found, origin)) => node.resume(expected, found, origin).await?,
@@ -221,6 +240,11 @@ impl Node {
     /// When tokens were last used, about a second ago. One that never was is not in the answer.
     pub async fn last_used(&self, tokens: &[TokenId]) -> Result<HashMap<TokenId, Timestamp>, sqlx::Error> {
         self.usage.last_used(tokens).await
+    }
+
+    /// Under which hashes of imported keys are hashed.
+    pub fn import_key(&self) -> &ImportKey {
+        &self.import_key
     }
 
     /// The generator of ids and secrets.

@@ -4,9 +4,11 @@ use crate::seal::SealKey;
 use domain::authority::{Caller, Credential};
 use domain::decide::Request;
 use domain::event::{By, Subject};
+use domain::import::Hashes;
 use domain::query::Read;
 use domain::rejection::Rejection;
 use domain::secret::{Secret, SecretHash};
+use domain::state::State;
 use domain::verify::{Code, Question, Verdict};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -93,6 +95,8 @@ impl Work {
 pub struct Inquiry {
     /// BLAKE3 of the presented text.
     pub hash: SecretHash,
+    /// What would be kept of the text if it was imported; none where it cannot have been.
+    pub imported: Option<[SecretHash; 2]>,
     /// The text starts like one of ours and its checksum fails.
     pub malformed: bool,
     /// What it would do.
@@ -108,10 +112,10 @@ pub struct Inquiry {
 }
 
 impl Inquiry {
-    /// The question that the domain decides.
-    pub fn question(&self) -> Question<'_> {
+    /// The question that the domain decides on a state.
+    pub fn question(&self, state: &State) -> Question<'_> {
         Question {
-            hash: self.hash,
+            hash: Hashes { own: self.hash, imported: self.imported }.known(state),
             malformed: self.malformed,
             permission: self.permission.as_deref(),
             organization: self.organization.as_deref(),

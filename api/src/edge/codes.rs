@@ -120,6 +120,9 @@ codes! {
     TOKEN_ENDED "token_ended" 409 "The token has ended":
         "The token is revoked or expired, and what has ended is not changed.";
         "Mint a new token.";
+    HASH_KNOWN "hash_known" 409 "A token has or had this key":
+        "The key that was to be imported belongs to a token already, or did before it was revoked or rotated out.";
+        "Leave it out, or rotate the token that has it. A key that was revoked does not come back.";
     PRECONDITION_FAILED "precondition_failed" 412 "It has changed meanwhile":
         "`If-Match` names a version that is no longer the current one: somebody else changed it.";
         "Read it again, decide again, and send the change with the new `ETag`.";

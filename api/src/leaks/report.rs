@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::decide::{Command, ReportLeak, Request};
 use domain::event::Evidence;
+use domain::import::{Algorithm, Digest, Hashes};
 use domain::secret::SecretHash;
 use domain::text;
 use futures_util::future::join_all;
@@ -50,7 +51,7 @@ pub(crate) async fn report(
     if partner::is_signed(&headers) {
         let matches = app.partner_keys().open(&headers, &body)?;
         let call = auth::outsider(&app, &context, Outsider::Partner(PARTNER), "leaks.report");
-        let taken = matches.iter().map(|found| submit(&app, call.clone(), of_partner(found)));
+        let taken = matches.iter().map(|found| submit(&app, call.clone(), of_partner(&app, found)));
         join_all(taken).await.into_iter().collect::<Result<(), _>>()?;
     } else {
         let report: wire::LeakReport = from_json(&body)?;
@@ -82,30 +83,43 @@ async fn submit(app: &App, call: Call, report: ReportLeak) -> Result<(), Problem
 }
 
 fn read(app: &App, report: &wire::LeakReport) -> Result<ReportLeak, Problem> {
-    let (hash, evidence) = match (&report.token, &report.hash) {
+    let (hashes, evidence) = match (&report.token, &report.hash) {
         (Some(text), None) => {
             if app.holds_admin_token(text) {
                 tracing::error!("the break-glass token was reported as leaked: replace it now");
             }
-            (SecretHash::of(text), Evidence::Secret)
+            (app.hashes(text), Evidence::Secret)
         }
         (None, Some(digits)) => {
-            let wrong = || invalid("hash", digits, "BLAKE3 of a secret, 64 hexadecimal digits");
-            (SecretHash::from_hex(digits).ok_or_else(wrong)?, Evidence::Hash)
+            let wrong = || {
+                invalid(
+                    "hash",
+                    digits,
+                    "BLAKE3 of a secret, or the hash of an imported key, 64 hexadecimal digits",
+                )
+            };
+            (of_digest(app, SecretHash::from_hex(digits).ok_or_else(wrong)?), Evidence::Hash)
         }
         _ => return Err(invalid("token", "", "exactly one of a token's text and its hash")),
     };
     let kept = |text: &Option<String>| text.as_deref().map(|text| app.mask(text).into_owned());
-    Ok(ReportLeak { hash, evidence, source: kept(&report.source), url: kept(&report.url) })
+    Ok(ReportLeak { hashes, evidence, source: kept(&report.source), url: kept(&report.url) })
+}
+
+/// A hash alone may also be that of an imported key.
+fn of_digest(app: &App, hash: SecretHash) -> Hashes {
+    let key = app.node().import_key();
+    let imported = Algorithm::ALL.map(|algorithm| key.hash(algorithm, &Digest(hash.0)));
+    Hashes { own: hash, imported: Some(imported) }
 }
 
 /// What a partner says about a place is kept as far as it can be: its report is not refused for it.
-fn of_partner(found: &Match) -> ReportLeak {
+fn of_partner(app: &App, found: &Match) -> ReportLeak {
     let kept = |text: &Option<String>, most| {
         text.as_deref().map(|text| text::cut(text, most)).filter(|text| !text.trim().is_empty())
     };
     ReportLeak {
-        hash: SecretHash::of(&found.token),
+        hashes: app.hashes(&found.token),
         evidence: Evidence::Signature,
         source: kept(&found.source, SOURCE),
         url: kept(&found.url, URL),

@@ -1,5 +1,6 @@
 //! What goes over the wire, for the server and for the command line.
 
+mod import;
 mod instance;
 mod leak;
 mod organization;
@@ -8,6 +9,7 @@ mod token;
 mod verify;
 
 pub use crate::page::Page;
+pub use import::{Import, ImportAnswer, ImportKey, ImportOutcome, Imported};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
 pub use leak::{Leak, LeakReport};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};

@@ -2,7 +2,7 @@
 
 use super::table::Tone;
 use super::times::{ago, exact, relative};
-use api::wire::{Leak, Organization, Project, Scope, Status, Token};
+use api::wire::{Imported, Leak, Organization, Project, Scope, Status, Token};
 use domain::time::Timestamp;
 
 /// Something that can stand in a table.
@@ -105,6 +105,13 @@ impl Row for Leak {
     }
 }
 
+/// Where an imported token comes from.
+fn imported(imported: &Imported) -> String {
+    let owner = imported.owner.as_ref().map(|owner| format!(", of {owner}")).unwrap_or_default();
+    let issued = imported.created_at.as_ref().map(|time| format!(", issued {time}")).unwrap_or_default();
+    format!("by {}{owner}{issued}", imported.algorithm)
+}
+
 /// `instance`, `acme` or `acme/web`.
 pub(crate) fn scope(scope: &Scope) -> String {
     match (&scope.organization, &scope.project) {
@@ -162,6 +169,7 @@ impl Row for Token {
                 if self.narrowed { "NARROWED FROM" } else { "MINTED BY TOKEN" },
                 self.parent.map(|id| id.to_string()).unwrap_or_default(),
             ),
+            ("IMPORTED", self.imported.as_ref().map(imported).unwrap_or_default()),
             ("NOT BEFORE", time(&self.not_before)),
             (
                 "EXPIRES",
@@ -227,6 +235,7 @@ mod tests {
             created_by: "admin-token".to_owned(),
             parent: None,
             narrowed: false,
+            imported: None,
             not_before: None,
             expires_at: Some("2026-12-19T10:15:00.000000Z".to_owned()),
             allowed_networks: vec!["10.0.0.0/8".to_owned()],

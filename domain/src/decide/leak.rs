@@ -2,8 +2,8 @@
 
 use super::Decision;
 use crate::event::{Event, Evidence, LeakReported, Reason, Subject, TokenRevoked};
+use crate::import::Hashes;
 use crate::rejection::Rejection;
-use crate::secret::SecretHash;
 use crate::state::{Shown, State, Token};
 use crate::text;
 use crate::time::Timestamp;
@@ -17,8 +17,8 @@ const URL: usize = 2_048;
 /// Say that a secret was seen where it should not be. Nobody needs a permission for it.
 #[derive(Debug)]
 pub struct ReportLeak {
-    /// The hash of the secret.
-    pub hash: SecretHash,
+    /// What the secret can be known by.
+    pub hashes: Hashes,
     /// What the report rests on.
     pub evidence: Evidence,
     /// Where it was seen, in the reporter's words.
@@ -31,7 +31,7 @@ pub(super) fn report(state: &State, at: Timestamp, report: &ReportLeak) -> Resul
     // What is wrong with a report is said before anything is looked up, so that it tells nothing of what there is.
     let source = clean("source", report.source.as_deref(), SOURCE)?;
     let url = clean("url", report.url.as_deref(), URL)?;
-    let Some((token, shown)) = state.tokens().by_secret(&report.hash) else {
+    let Some((token, shown)) = state.tokens().by_secret(&report.hashes.known(state)) else {
         return Ok(Decision::new(None, Vec::new(), Subject::Instance));
     };
     let mut events = Vec::new();
@@ -65,6 +65,7 @@ mod tests {
     use crate::event::By;
     use crate::id::TokenId;
     use crate::query;
+    use crate::secret::SecretHash;
     use crate::testing::{World, admin, forbidden, invalid, texts, types};
     use std::time::Duration;
 
@@ -74,7 +75,7 @@ mod tests {
 
     fn report(world: &mut World, text: &str, evidence: Evidence) -> Decision {
         let report = ReportLeak {
-            hash: SecretHash::of(text),
+            hashes: SecretHash::of(text).into(),
             evidence,
             source: Some("paste".to_owned()),
             url: Some("https://paste.example/7".to_owned()),
@@ -147,9 +148,9 @@ mod tests {
             for (source, url, field) in
                 [("a\u{0}b".to_owned(), String::new(), "source"), (String::new(), "x".repeat(2_049), "url")]
             {
-                let hash = SecretHash::of(&text);
+                let hashes = SecretHash::of(&text).into();
                 let (source, url) = (Some(source), Some(url));
-                let report = ReportLeak { hash, evidence: Evidence::Secret, source, url };
+                let report = ReportLeak { hashes, evidence: Evidence::Secret, source, url };
                 assert_eq!(invalid(world.run(&anybody(), Command::ReportLeak(report))), field);
             }
         }

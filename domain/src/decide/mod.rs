@@ -4,12 +4,14 @@
 //! allowed (`authorize_…`) stands apart from what it does, because a repeated request is authorized again without
 //! being done again.
 
+mod import;
 mod instance;
 mod leak;
 mod mint;
 mod organization;
 mod token;
 
+pub use import::Import;
 pub use instance::{ChangePolicy, Resume, Start};
 pub use leak::ReportLeak;
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
@@ -78,6 +80,8 @@ pub enum Command {
     Mint(Mint),
     /// Begin a token that can do no more than the caller, and ends with it.
     Narrow(Narrow),
+    /// Begin a token whose text was issued elsewhere.
+    Import(Import),
     /// Change what is written about a token, its grants or its expiry.
     Update(Update),
     /// Give a token a new secret.
@@ -101,6 +105,7 @@ impl Command {
             Self::CreateProject(_) => Some("projects:create"),
             Self::RenameProject(_) => Some("projects:update"),
             Self::Mint(_) => Some("tokens:mint"),
+            Self::Import(_) => Some("tokens:import"),
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
             Self::Revoke(_) => Some("tokens:revoke"),
@@ -126,7 +131,7 @@ impl Command {
             Self::RenameProject(rename) => {
                 Some(format!("project:{}/{}", rename.organization, rename.project))
             }
-            Self::Mint(mint) => Some(mint.scope.object()),
+            Self::Mint(Mint { scope, .. }) | Self::Import(Import { scope, .. }) => Some(scope.object()),
             Self::Update(Update { token, .. })
             | Self::Rotate(Rotate { token, .. })
             | Self::Revoke(Revoke { token, .. }) => Some(format!("token:{token}")),
@@ -192,6 +197,7 @@ pub fn decide(
             organization::rename_project(state, caller, rename, request.expected_revision)
         }
         Command::Mint(mint) => mint::mint(state, caller, at, mint),
+        Command::Import(import) => import::import(state, caller, at, import),
         Command::Narrow(narrow) => mint::narrow(state, caller, at, narrow),
         Command::Update(update) => token::update(state, caller, at, update, request.expected_revision),
         Command::Rotate(rotate) => token::rotate(state, caller, at, rotate, request.expected_revision),
@@ -234,6 +240,7 @@ fn authorize_repeated(
                 _ => Ok(()),
             }
         }
+        Command::Import(import) => import::authorize_import(state, caller, import).map(drop),
         Command::Narrow(_) => mint::authorize_narrow(caller).map(drop),
         Command::Update(update) => find_token(state, caller, update.token, "tokens:update").map(drop),
         Command::Rotate(rotate) => token::authorize_rotate(state, caller, rotate).map(drop),

@@ -70,6 +70,7 @@ impl State {
             Event::ProjectCreated { project, naming } => self.create_project(line, *project, naming),
             Event::ProjectRenamed { project, after, .. } => self.rename_project(*project, after),
             Event::TokenMinted(minted) => self.mint(line, minted),
+            Event::TokenImported(imported) => self.import(line, imported),
             Event::TokenDescribed { token, after, .. } => self.change_token(*token, |token| {
                 token.name = after.name.clone();
                 token.description.clone_from(&after.description);
@@ -190,7 +191,7 @@ impl State {
         Ok(())
     }
 
-    fn mint(&mut self, line: &Line, minted: &TokenMinted) -> Result<(), Corrupt> {
+    pub(super) fn mint(&mut self, line: &Line, minted: &TokenMinted) -> Result<(), Corrupt> {
         let scope = match (line.org, minted.project) {
             (None, None) => Scope::Instance,
             (Some(org), None) => Scope::Organization(org),

@@ -5,11 +5,13 @@
 //! reads them: the state that others see changes only when the commit has happened.
 
 mod apply;
+mod import;
 mod leak;
 mod token;
 mod tokens;
 
 pub use apply::Corrupt;
+pub use import::{Imported, Imports};
 pub use leak::{Leak, Leaks};
 pub use token::{OldSecret, Revocation, Shown, Status, Token};
 pub use tokens::Tokens;
@@ -110,6 +112,7 @@ pub struct State {
     projects: HashMap<ProjectId, Arc<Project>>,
     project_names: BTreeMap<(OrganizationId, Name), ProjectId>,
     tokens: Tokens,
+    imports: Imports,
     leaks: Leaks,
     replies: HashMap<Box<str>, Reply>,
     journal: Option<Journal>,
@@ -136,6 +139,7 @@ enum Undo {
     Project(ProjectId, Option<Arc<Project>>),
     ProjectName((OrganizationId, Name), Option<ProjectId>),
     Token(tokens::TokenUndo),
+    Import(TokenId),
     Leak(u64),
     Reply(Box<str>, Option<Reply>),
 }
@@ -240,6 +244,11 @@ impl State {
         &self.tokens
     }
 
+    /// Where imported tokens come from.
+    pub fn imports(&self) -> &Imports {
+        &self.imports
+    }
+
     /// Every report of a leaked secret.
     pub fn leaks(&self) -> &Leaks {
         &self.leaks
@@ -291,6 +300,7 @@ impl State {
                 Undo::Project(key, before) => restore(&mut self.projects, key, before),
                 Undo::ProjectName(key, before) => restore_ordered(&mut self.project_names, key, before),
                 Undo::Token(undo) => self.tokens.undo(undo),
+                Undo::Import(token) => self.imports.remove(token),
                 Undo::Leak(number) => self.leaks.remove(number),
                 Undo::Reply(key, before) => restore(&mut self.replies, key, before),
             }
@@ -309,6 +319,7 @@ impl State {
             ("organization names", self.organization_names == other.organization_names),
             ("projects", self.projects == other.projects),
             ("project names", self.project_names == other.project_names),
+            ("imports", self.imports == other.imports),
             ("leaks", self.leaks == other.leaks),
         ];
         let remembered = |state: &Self, than: &Self| {

@@ -49,21 +49,23 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewOrganization" | "NewProject" | "Rename", "name") => Kind::Label,
         ("Rename", "display_name") | ("LeakReport", "source") => Kind::Removable(128),
         ("NewOrganization" | "NewProject", "display_name")
-        | ("NewToken" | "NarrowToken" | "UpdateToken", "name") => Kind::Text(128),
+        | ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "name") => Kind::Text(128),
 
-        ("NewToken" | "NarrowToken" | "UpdateToken", "description") | ("Revoke", "note") => {
-            Kind::Removable(1_024)
-        }
+        ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "description")
+        | ("Revoke", "note")
+        | ("ImportKey", "owner") => Kind::Removable(1_024),
 
-        ("NewToken" | "NarrowToken" | "UpdateToken", "grants") if is_item => Kind::Grant,
-        ("NewToken" | "NarrowToken", "allowed_networks") if is_item => Kind::Network,
+        ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "grants") if is_item => Kind::Grant,
+        ("NewToken" | "NarrowToken" | "ImportKey", "allowed_networks") if is_item => Kind::Network,
         (_, "grants" | "allowed_networks") => Kind::List { most: 64 },
-        ("VerifyBatch", "items") if is_item => Kind::Object,
-        ("VerifyBatch", "items") => Kind::List { most: 1_000 },
+        ("VerifyBatch" | "Import", "items") if is_item => Kind::Object,
+        ("VerifyBatch" | "Import", "items") => Kind::List { most: 1_000 },
         ("NewToken" | "NarrowToken" | "UpdateToken", "expires_in") | ("Rotate", "overlap") => Kind::Duration,
-        ("NewToken" | "NarrowToken" | "UpdateToken", "expires_at") => Kind::End,
-        ("NewToken" | "NarrowToken", "not_before") => Kind::Beginning,
-        ("NewToken" | "NarrowToken" | "UpdateToken", "metadata") => Kind::Metadata,
+        ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "expires_at") => Kind::End,
+        ("NewToken" | "NarrowToken" | "ImportKey", "not_before") | ("ImportKey", "created_at") => {
+            Kind::Beginning
+        }
+        ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "metadata") => Kind::Metadata,
         ("Scope", "organization" | "project") => Kind::Reference,
         ("Verify", "organization" | "project") => Kind::Asked(128),
         ("Verify", "resource") => Kind::Asked(256),
@@ -71,13 +73,15 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Client", "address") => Kind::Address,
         ("Client", "agent") | ("Verify" | "Identify" | "LeakReport", "token") => Kind::Anything,
         ("Identify", "prefix") => Kind::Prefix,
-        ("LeakReport", "hash") => Kind::Hash,
+        ("LeakReport" | "ImportKey", "hash") => Kind::Hash,
         ("LeakReport", "url") => Kind::Removable(2_048),
-        ("Revoke", "reason") | ("PolicyChange", "answers") => Kind::Word,
-        ("Revoke", "cascade") | ("Scope", "instance") => Kind::Flag,
+        ("Revoke", "reason") | ("PolicyChange", "answers") | ("ImportKey", "algorithm") => Kind::Word,
+        ("Revoke", "cascade") | ("Scope", "instance") | ("Import", "dry_run") => Kind::Flag,
         ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
         ("PolicyChange", "record_within_ms") => Kind::Number { least: 1, most: 10_000 },
-        ("NewToken", "scope") | ("Verify", "client") | ("InstanceChange", "policy") => Kind::Object,
+        ("NewToken" | "ImportKey", "scope") | ("Verify", "client") | ("InstanceChange", "policy") => {
+            Kind::Object
+        }
         other => panic!("say in `values::kind` what {other:?} holds"),
     }
 }
@@ -264,6 +268,8 @@ fn metadata() -> Vec<(Value, Is)> {
 /// A value of a field that is taken, where the field is not better left out.
 pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
     Some(match (owner, field, kind) {
+        ("ImportKey", "hash", _) => json!("ab".repeat(32)),
+        (_, "algorithm", _) => json!("sha256"),
         // One of two that exclude each other.
         // And what suits one caller does not suit another.
         (_, "expires_at" | "prefix" | "hash" | "instance", _)
