@@ -5,20 +5,26 @@ use crate::auth::Session;
 use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
 use crate::error::{invalid, problem, unauthenticated};
 use crate::front::Front;
+use crate::leaks::partner::PartnerKeys;
+use crate::limits::{Counted, Limited, Limits, Rates};
 use crate::respond::POSITION;
 use crate::{openapi, system};
 use axum::Router;
 use domain::authority::{self, Caller, Credential};
 use domain::decide::Entropy;
 use domain::id::TokenId;
+use domain::import::{Algorithm, Digest, Hashes};
 use domain::query::Read;
-use domain::secret::SecretHash;
+use domain::secret::{self, SecretHash, Shape};
 use domain::state::State;
 use domain::text;
 use domain::time::Timestamp;
-use projections::{Answered, Call, Node, Work};
+use domain::verify::Code;
+use projections::{Answered, Call, Failure, Node, Work};
 use prometheus_client::registry::Registry;
+use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -36,18 +42,24 @@ struct Shared {
     node: Node,
     admin: Option<AdminToken>,
     metrics: Registry,
+    limits: Limits,
+    partner_keys: PartnerKeys,
+}
+
+/// What a node's API is told.
+#[derive(Default)]
+pub struct Options {
+    /// The break-glass token; without one there is no such access.
+    pub admin: Option<AdminToken>,
+    /// Serve `/metrics` with everything else, and not on a listener of its own.
+    pub with_metrics: bool,
+    /// How often what may be asked.
+    pub rates: Rates,
+    /// Whose signatures on reports of leaks are believed.
+    pub partner_keys: PartnerKeys,
 }
 
 impl App {
-    /// Over a running node. Without an admin token there is no break-glass access.
-    pub fn new(node: Node, admin: Option<AdminToken>) -> Self {
-        Self::with_metrics(node, admin, Registry::default())
-    }
-
-    fn with_metrics(node: Node, admin: Option<AdminToken>, metrics: Registry) -> Self {
-        Self(Arc::new(Shared { node, admin, metrics }))
-    }
-
     /// The node.
     pub fn node(&self) -> &Node {
         &self.0.node
@@ -83,6 +95,29 @@ impl App {
         Front::new(self.clone(), stack, router)
     }
 
+    /// Whose signatures on reports of leaks are believed.
+    pub(crate) fn partner_keys(&self) -> &PartnerKeys {
+        &self.0.partner_keys
+    }
+
+    /// Counts a call of a caller whose credential is in force, or of an address; refuses one that is too many.
+    pub(crate) fn limit(
+        &self,
+        what: Limited,
+        session: Option<&Session>,
+        address: Option<IpAddr>,
+    ) -> Result<(), Problem> {
+        let caller = session.and_then(|session| {
+            self.node().live().read(|state| self.again(state, session)).ok().map(|caller| counted(&caller))
+        });
+        self.0.limits.count(what, (caller.unwrap_or(Counted::Nobody), address))
+    }
+
+    /// Counts an answer that nobody has the text that was presented; refuses one that is too many.
+    pub(crate) fn limit_unknown(&self, caller: &Caller, address: Option<IpAddr>) -> Result<(), Problem> {
+        self.0.limits.count(Limited::Unknown, (counted(caller), address))
+    }
+
     /// The registered metrics.
     pub(crate) fn metrics(&self) -> &Registry {
         &self.0.metrics
@@ -95,14 +130,27 @@ impl App {
 
     /// What a presented text proves, before anything is looked up.
     pub(crate) fn credential(&self, text: &str) -> Credential {
-        let hash = SecretHash::of(text);
-        if self.0.admin.as_ref().is_some_and(|admin| admin.is(&hash)) {
+        let hashes = self.hashes(text);
+        if self.0.admin.as_ref().is_some_and(|admin| admin.is(&hashes.own)) {
             return Credential::AdminToken;
         }
-        Credential::Secret {
-            hash,
-            malformed: domain::secret::shape(text) == domain::secret::Shape::Malformed,
+        match hashes.imported {
+            Some(_) => Credential::Foreign(hashes),
+            None => {
+                Credential::Secret { hash: hashes.own, malformed: secret::shape(text) == Shape::Malformed }
+            }
         }
+    }
+
+    /// What a presented text can be known by. One that is of our own form was not imported.
+    pub(crate) fn hashes(&self, text: &str) -> Hashes {
+        let own = SecretHash::of(text);
+        let imported = (secret::shape(text) == Shape::Foreign).then(|| {
+            let sha256 = Digest(Sha256::digest(text.as_bytes()).into());
+            let key = self.node().import_key();
+            [key.hash(Algorithm::Blake3, &Digest(own.0)), key.hash(Algorithm::Sha256, &sha256)]
+        });
+        Hashes { own, imported }
     }
 
     /// Text as it may be kept: secrets in it are masked, the break-glass token as well, which no checksum tells.
@@ -149,7 +197,19 @@ impl App {
             return Err(invalid("path", "…", "a path and a query without the admin token in them"));
         }
         call.object = object.map(|object| text::cut(&object, OBJECT).into());
-        self.node().submit(call, work).await.map_err(|failure| problem(&failure))
+        let address = call.client.address;
+        self.node().submit(call, work).await.map_err(|failure| self.refused(&failure, address))
+    }
+
+    /// The problem of a call that was refused. That nobody has its credential is said so often to an address, no more.
+    pub(crate) fn refused(&self, failure: &Failure, address: Option<IpAddr>) -> Problem {
+        let is_unknown = matches!(failure, Failure::Unauthenticated(Code::Unknown));
+        let counted = if is_unknown {
+            self.0.limits.count(Limited::Unknown, (Counted::Nobody, address))
+        } else {
+            Ok(())
+        };
+        counted.err().unwrap_or_else(|| problem(failure))
     }
 
     /// Records a read as a use of its caller, and waits for the position that it asks for: from then on the caller may
@@ -196,13 +256,18 @@ impl App {
     }
 }
 
-/// The router of everything under one listener. `metrics` are served at `/metrics` unless they have a listener of
-/// their own.
-pub fn router(node: Node, admin: Option<AdminToken>, with_metrics: bool) -> (App, Router, Arc<Metrics>) {
+fn counted(caller: &Caller) -> Counted {
+    caller.token().map_or(Counted::AdminToken, |token| Counted::Token(token.id))
+}
+
+/// The router of everything under one listener.
+pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
     let mut registry = Registry::with_prefix("chancery");
     let edge = Metrics::register(&mut registry);
     system::metrics::register(&mut registry, node.live());
-    let app = App::with_metrics(node, admin, registry);
+    let limits = Limits::new(options.rates, node.live().clock(), &mut registry);
+    let Options { admin, partner_keys, with_metrics, .. } = options;
+    let app = App(Arc::new(Shared { node, admin, metrics: registry, limits, partner_keys }));
     let (routes, document) = openapi::routes();
     let mut routes = routes.with_state(app.clone()).merge(crate::edge::docs::routes(&document));
     if with_metrics {

@@ -8,7 +8,7 @@ use domain::text;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use projections::{Call, Client, Presented, SealKey};
+use projections::{Call, Client, Outsider, Presented, SealKey};
 use secrecy::{ExposeSecret, SecretString};
 use std::net::IpAddr;
 
@@ -59,12 +59,10 @@ impl Session {
 
     /// The session of a credential that stands in a header other than `Authorization`.
     pub(crate) fn of(app: &App, text: &str, context: &RequestContext) -> Self {
-        // Masked before it is cut: the beginning of a secret is one as well.
-        let agent = context.agent().map(|agent| text::cut(&app.mask(&agent), LONGEST_AGENT).into());
         Self {
             credential: app.credential(text),
             text: text.into(),
-            client: Client { address: context.address(), agent },
+            client: client(app, context),
             request: context.id(),
         }
     }
@@ -76,6 +74,28 @@ impl FromRequestParts<App> for Session {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         Self::read(app, &parts.headers, &RequestContext::of(&parts.extensions)?)
     }
+}
+
+/// The call of somebody without a credential.
+pub(crate) fn outsider(
+    app: &App,
+    context: &RequestContext,
+    outsider: Outsider,
+    operation: &'static str,
+) -> Call {
+    Call {
+        presented: Presented::Outsider(outsider),
+        client: client(app, context),
+        request: context.id().as_str().into(),
+        operation,
+        object: None,
+    }
+}
+
+fn client(app: &App, context: &RequestContext) -> Client {
+    // Masked before it is cut: the beginning of a secret is one as well.
+    let agent = context.agent().map(|agent| text::cut(&app.mask(&agent), LONGEST_AGENT).into());
+    Client { address: context.address(), agent }
 }
 
 /// The bearer token of a header (RFC 6750, section 2.1). Two of them are none: nobody can say which was meant.

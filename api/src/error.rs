@@ -64,6 +64,7 @@ fn rejected(rejection: &Rejection) -> Problem {
         }
         Rejection::RoleFixed { .. } => Problem::new(codes::ROLE_FIXED).detail(detail),
         Rejection::RoleHeld { .. } => Problem::new(codes::ROLE_HELD).detail(detail),
+        Rejection::HashKnown => Problem::new(codes::HASH_KNOWN).detail(detail),
         Rejection::TokenEnded { .. } => Problem::new(codes::TOKEN_ENDED).detail(detail),
         Rejection::PolicyLimit { .. } => Problem::new(codes::POLICY_LIMIT).detail(detail),
         Rejection::PreconditionFailed { .. } => Problem::new(codes::PRECONDITION_FAILED).detail(detail),

@@ -15,6 +15,8 @@ mod error;
 mod explain;
 mod front;
 mod instance;
+mod leaks;
+mod limits;
 mod object;
 mod openapi;
 mod organizations;
@@ -32,6 +34,8 @@ mod verify;
 pub mod wire;
 
 pub use admin::AdminToken;
-pub use app::{App, router};
+pub use app::{App, Options, router};
 pub use front::Front;
+pub use leaks::partner::PartnerKeys;
+pub use limits::{Rate, Rates};
 pub use openapi::document;

@@ -1,7 +1,9 @@
 //! The routes and the OpenAPI document, from the same annotations.
 
 use crate::app::App;
-use crate::{explain, instance, organizations, policies, projects, roles, sweeps, system, tokens, verify};
+use crate::{
+    explain, instance, leaks, organizations, policies, projects, roles, sweeps, system, tokens, verify,
+};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use utoipa::OpenApi;
@@ -9,7 +11,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Largest body of a batch: 1,000 questions of about a kilobyte.
+/// Largest body of a batch: 1,000 questions, matches of a partner or keys, of about a kilobyte.
 const BATCH_LIMIT: usize = 1024 * 1024;
 
 #[derive(OpenApi)]
@@ -42,6 +44,10 @@ impl utoipa::Modify for Security {
 pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
     let batch =
         OpenApiRouter::new().routes(routes!(verify::batch::batch)).layer(DefaultBodyLimit::max(BATCH_LIMIT));
+    let large = OpenApiRouter::new()
+        .routes(routes!(leaks::report::report, leaks::list::list))
+        .routes(routes!(tokens::import::import))
+        .layer(DefaultBodyLimit::max(BATCH_LIMIT));
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(verify::verify::verify))
         .merge(batch)
@@ -74,6 +80,7 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(tokens::show::show, tokens::update::update, tokens::revoke::delete))
         .routes(routes!(tokens::rotate::rotate))
         .routes(routes!(tokens::revoke::revoke))
+        .merge(large)
         .routes(routes!(system::health::healthz))
         .routes(routes!(system::health::readyz))
         .split_for_parts();

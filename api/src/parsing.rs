@@ -118,6 +118,8 @@ pub fn bodies(text: &str) {
     check::<wire::Explain>(text);
     check::<wire::OrganizationPolicyChange>(text);
     check::<wire::Sweep>(text);
+    check::<wire::LeakReport>(text);
+    check::<wire::Import>(text);
 }
 
 /// A parser's message shows no secret, nothing that forges, and not all of a long value.

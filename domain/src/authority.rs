@@ -1,6 +1,7 @@
 //! Who calls, what they may do, and whether they could hand a thing on.
 
 use crate::event::{Actor, By};
+use crate::import::Hashes;
 use crate::network::Networks;
 use crate::permission::{Pattern, PermissionSet};
 use crate::rejection::Rejection;
@@ -25,6 +26,8 @@ pub enum Credential {
         /// It starts like one of ours and its checksum fails.
         malformed: bool,
     },
+    /// A text that is none of ours, and that may be an imported key's.
+    Foreign(Hashes),
 }
 
 /// Who calls, from a credential that is in force.
@@ -45,6 +48,8 @@ pub enum Principal {
     System(&'static str),
     /// The holder of a token, and which of its secrets was shown.
     Token(Arc<Token>, Shown),
+    /// Somebody whom no credential binds to this authority: they may report, and nothing else.
+    Outsider(By),
 }
 
 /// A credential that is not in force, and the token it belongs to if there is one.
@@ -66,6 +71,7 @@ pub fn authenticate(
     let (hash, malformed) = match credential {
         Credential::AdminToken => return Ok(Caller { principal: Principal::AdminToken, address }),
         Credential::Secret { hash, malformed } => (hash, malformed),
+        Credential::Foreign(hashes) => (hashes.known(state), false),
     };
     if malformed {
         return Err(Refused { code: Code::Malformed, token: None });
@@ -85,6 +91,11 @@ impl Caller {
         Self { principal: Principal::System(job), address: None }
     }
 
+    /// Somebody without a credential of this authority.
+    pub fn outsider(by: By, address: Option<IpAddr>) -> Self {
+        Self { principal: Principal::Outsider(by), address }
+    }
+
     /// The holder of a token, wherever it calls from.
     pub(crate) fn of_token(token: &Arc<Token>) -> Self {
         let shown = Shown { secret: token.secret, replaced: None };
@@ -95,8 +106,13 @@ impl Caller {
     pub fn token(&self) -> Option<&Arc<Token>> {
         match &self.principal {
             Principal::Token(token, _) => Some(token),
-            Principal::AdminToken | Principal::System(_) => None,
+            Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) => None,
         }
+    }
+
+    /// Whether nothing bounds what it may do.
+    fn is_unbounded(&self) -> bool {
+        matches!(self.principal, Principal::AdminToken | Principal::System(_))
     }
 
     /// Who it is, as lines and answers write it.
@@ -105,6 +121,7 @@ impl Caller {
             Principal::AdminToken => By::AdminToken,
             Principal::System(job) => By::System(Cow::Borrowed(job)),
             Principal::Token(token, _) => token.by(),
+            Principal::Outsider(by) => by.clone(),
         }
     }
 
@@ -118,13 +135,14 @@ impl Caller {
         match &self.principal {
             Principal::AdminToken | Principal::System(_) => true,
             Principal::Token(token, _) => allows(state, token, permission, place),
+            Principal::Outsider(_) => false,
         }
     }
 
     /// Whether the caller may do `permission` at `place` or somewhere inside it: then it may look there, and sees
     /// what it may.
     pub fn may_somewhere(&self, state: &State, permission: &str, place: Scope) -> bool {
-        let Some(token) = self.token() else { return true };
+        let Some(token) = self.token() else { return self.is_unbounded() };
         state.chain(token).all(|link| {
             link.grants.iter().any(|grant| {
                 let held = grant.place(link.scope);
@@ -158,7 +176,7 @@ impl Caller {
 
     /// Whether the caller may do anything at `place`, or somewhere inside it: then it may know that it exists.
     pub fn may_know(&self, place: Scope) -> bool {
-        self.token().is_none_or(|token| {
+        self.token().map_or(self.is_unbounded(), |token| {
             token.grants.iter().any(|grant| {
                 let held = grant.place(token.scope);
                 held.contains(place) || place.contains(held)
@@ -168,7 +186,11 @@ impl Caller {
 
     /// Refuses unless the caller holds all that a token with this reach could do: the rule that nothing escalates.
     pub fn require_reach(&self, state: &State, reach: &Reach<'_>) -> Result<(), Rejection> {
-        let Some(token) = self.token() else { return Ok(()) };
+        let token = match (self.token(), self.is_unbounded()) {
+            (Some(token), _) => token,
+            (None, true) => return Ok(()),
+            (None, false) => return Err(Rejection::Escalation { missing: vec!["a credential".to_owned()] }),
+        };
         let mut missing = Vec::new();
         for grant in reach.grants {
             let place = grant.place(reach.scope);
@@ -349,7 +371,7 @@ mod tests {
         assert_eq!(say(&world, id, "acme"), "tokens:verify");
         assert_eq!(
             say(&world, id, "acme/web"),
-            "audit:read deployments:* members:* projects:* roles:read tokens:*"
+            "audit:read deployments:* leaks:read members:* projects:* roles:read tokens:*"
         );
         let holder = world.caller(id);
         let child = world.narrow(&holder, None, |_| ()).unwrap();

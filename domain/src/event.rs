@@ -1,6 +1,7 @@
 //! Everything that can be enrolled. The names and shapes are stored: they are explicit, and pinned by snapshots.
 
 use crate::id::{OrganizationId, ProjectId, TokenId};
+use crate::import::Algorithm;
 use crate::name::Name;
 use crate::network::Networks;
 use crate::permission::PermissionSet;
@@ -140,6 +141,51 @@ pub struct TokenMinted {
     pub allowed_networks: Networks,
 }
 
+/// The beginning of a token whose text was issued elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenImported {
+    /// The new token.
+    pub token: TokenId,
+    /// Its project, when its scope is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// Its name.
+    pub name: Box<str>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Box<str>>,
+    /// A JSON object of the owner's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+    /// What it may do.
+    pub grants: Arc<[Grant]>,
+    /// By what its text was hashed where it comes from.
+    pub algorithm: Algorithm,
+    /// That hash, hashed once more under a key of the authority's own.
+    pub hash: SecretHash,
+    /// The token that imported it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TokenId>,
+    /// Whether its parent is narrowed, so that it ends with it and can never do more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub narrowed: bool,
+    /// In force from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// In force until just before then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Where it may be used from.
+    #[serde(default, skip_serializing_if = "Networks::is_anywhere")]
+    pub allowed_networks: Networks,
+    /// Who owned it, as whoever imported it says: in a line a commitment, in a decision the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Box<str>>,
+    /// When it was issued, as whoever imported it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+}
+
 /// A new secret for a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRotated {
@@ -192,6 +238,46 @@ pub struct TokenRevoked {
     /// Whether everything that it minted ends with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cascade: bool,
+}
+
+/// What a report of a leak rests on, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    /// Only a hash of the secret: whoever has read the log could name it.
+    Hash,
+    /// The secret itself.
+    Secret,
+    /// A partner's signature over the report.
+    Signature,
+}
+
+impl Evidence {
+    /// As lines and answers write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hash => "hash",
+            Self::Secret => "secret",
+            Self::Signature => "signature",
+        }
+    }
+}
+
+/// A report that a token's secret was seen where it should not be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeakReported {
+    /// The token.
+    pub token: TokenId,
+    /// The ordinal of the secret that was seen.
+    pub secret: u32,
+    /// What the report rests on.
+    pub evidence: Evidence,
+    /// Where it was seen, in the reporter's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Box<str>>,
+    /// Where exactly. Nobody fetches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Box<str>>,
 }
 
 /// What a presented token was asked to be good for.
@@ -378,6 +464,8 @@ pub enum Event {
     },
     /// A token began.
     TokenMinted(TokenMinted),
+    /// A token began whose text was issued elsewhere.
+    TokenImported(TokenImported),
     /// Something else is written about a token.
     TokenDescribed {
         /// The token.
@@ -409,6 +497,8 @@ pub enum Event {
     TokenRotated(TokenRotated),
     /// A token ended.
     TokenRevoked(TokenRevoked),
+    /// A token's secret was reported as leaked.
+    LeakReported(LeakReported),
     /// A token was presented and answered valid.
     TokenUsed(Use<Box<str>>),
     /// A known token was presented and refused.
@@ -434,11 +524,13 @@ impl Event {
             | Self::ProjectRenamed { project, .. }
             | Self::ProjectDeleted { project, .. } => Some(Subject::Project(*project)),
             Self::TokenMinted(TokenMinted { token, .. })
+            | Self::TokenImported(TokenImported { token, .. })
             | Self::TokenDescribed { token, .. }
             | Self::TokenGrantsChanged { token, .. }
             | Self::TokenExpiryChanged { token, .. }
             | Self::TokenRotated(TokenRotated { token, .. })
-            | Self::TokenRevoked(TokenRevoked { token, .. }) => Some(Subject::Token(*token)),
+            | Self::TokenRevoked(TokenRevoked { token, .. })
+            | Self::LeakReported(LeakReported { token, .. }) => Some(Subject::Token(*token)),
             Self::InstancePolicyChanged { .. } => Some(Subject::Instance),
             Self::RoleDefined { .. } | Self::RoleChanged { .. } | Self::RoleRetired { .. } => {
                 Some(Subject::Roles(organization))
@@ -472,6 +564,10 @@ pub enum By {
     System(Cow<'static, str>),
     /// A token of this level, by its prefix.
     Token(Level, Prefix),
+    /// A partner whose signature was verified.
+    Partner(Cow<'static, str>),
+    /// Somebody without a credential.
+    Anonymous,
 }
 
 impl fmt::Display for By {
@@ -482,6 +578,8 @@ impl fmt::Display for By {
             Self::Token(Level::Instance, prefix) => write!(f, "instance-token:{prefix}"),
             Self::Token(Level::Organization, prefix) => write!(f, "org-token:{prefix}"),
             Self::Token(Level::Project, prefix) => write!(f, "project-token:{prefix}"),
+            Self::Partner(name) => write!(f, "partner:{name}"),
+            Self::Anonymous => f.write_str("anonymous"),
         }
     }
 }
@@ -492,9 +590,13 @@ impl By {
         if text == "admin-token" {
             return Some(Self::AdminToken);
         }
+        if text == "anonymous" {
+            return Some(Self::Anonymous);
+        }
         let (kind, rest) = text.split_once(':')?;
         let level = match kind {
             "system" => return Some(Self::System(Cow::Owned(rest.to_owned()))),
+            "partner" => return Some(Self::Partner(Cow::Owned(rest.to_owned()))),
             "instance-token" => Level::Instance,
             "org-token" => Level::Organization,
             "project-token" => Level::Project,

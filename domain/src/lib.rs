@@ -14,6 +14,7 @@ pub mod decide;
 pub mod event;
 pub mod explain;
 pub mod id;
+pub mod import;
 pub mod line;
 #[cfg(test)]
 mod model;

@@ -4,8 +4,8 @@
 //! There is no insignificant white space and no float. `docs/events.md` shows every shape.
 
 use crate::event::{
-    Actor, AdminUse, Description, Event, InstancePolicy, LogPlace, Naming, TokenMinted, TokenRevoked,
-    TokenRotated, Use,
+    Actor, AdminUse, Description, Event, InstancePolicy, LeakReported, LogPlace, Naming, TokenImported,
+    TokenMinted, TokenRevoked, TokenRotated, Use,
 };
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::name::Name;
@@ -271,6 +271,8 @@ events! {
         ProjectNoted => |b| Event::ProjectDeleted { project: b.project, note: b.note };
     TOKEN_MINTED = "TokenMinted":
         Event::TokenMinted(minted) => minted, TokenMinted => Event::TokenMinted;
+    TOKEN_IMPORTED = "TokenImported":
+        Event::TokenImported(imported) => imported, TokenImported => Event::TokenImported;
     TOKEN_DESCRIBED = "TokenDescribed":
         Event::TokenDescribed { token, before, after }
             => Redescribed { token: *token, before: before.clone(), after: after.clone() },
@@ -287,6 +289,8 @@ events! {
         Event::TokenRotated(rotated) => rotated, TokenRotated => Event::TokenRotated;
     TOKEN_REVOKED = "TokenRevoked":
         Event::TokenRevoked(revoked) => revoked, TokenRevoked => Event::TokenRevoked;
+    LEAK_REPORTED = "LeakReported":
+        Event::LeakReported(reported) => reported, LeakReported => Event::LeakReported;
     TOKEN_USED = "TokenUsed":
         Event::TokenUsed(used) => used, Use<Box<str>> => Event::TokenUsed;
     TOKEN_REFUSED = "TokenRefused":
@@ -330,7 +334,8 @@ impl Line {
 mod tests {
     use super::*;
     use crate::decide::metadata;
-    use crate::event::{Answers, Asked, By, Client, Reason};
+    use crate::event::{Answers, Asked, By, Client, Evidence, Reason};
+    use crate::import::Algorithm;
     use crate::network::Networks;
     use crate::permission::Pattern;
     use crate::policy::OrganizationPolicy;
@@ -480,6 +485,37 @@ mod tests {
         }
     }
 
+    fn imported(all: bool) -> TokenImported {
+        let minted = minted(all);
+        TokenImported {
+            token: minted.token,
+            project: minted.project,
+            name: minted.name,
+            description: minted.description,
+            metadata: minted.metadata,
+            grants: minted.grants,
+            algorithm: if all { Algorithm::Sha256 } else { Algorithm::Blake3 },
+            hash: minted.hash,
+            parent: minted.parent,
+            narrowed: minted.narrowed,
+            not_before: minted.not_before,
+            expires_at: minted.expires_at,
+            allowed_networks: minted.allowed_networks,
+            owner: all.then(|| "c2FsdGVkY29tbWl0bWVudA".into()),
+            created_at: all.then(|| at("2020-02-29T00:00:00Z")),
+        }
+    }
+
+    fn leak(evidence: Evidence, all: bool) -> Event {
+        Event::LeakReported(LeakReported {
+            token: token(),
+            secret: 1,
+            evidence,
+            source: all.then(|| "paste".into()),
+            url: all.then(|| "https://paste.example/7".into()),
+        })
+    }
+
     fn token_events() -> Vec<Event> {
         let rotated = TokenRotated {
             token: token(),
@@ -493,6 +529,8 @@ mod tests {
         let mut events = vec![
             Event::TokenMinted(minted(true)),
             Event::TokenMinted(minted(false)),
+            Event::TokenImported(imported(true)),
+            Event::TokenImported(imported(false)),
             Event::TokenDescribed {
                 token: token(),
                 before: description("ci"),
@@ -507,6 +545,9 @@ mod tests {
             Event::TokenRotated(rotated.clone()),
             Event::TokenRotated(TokenRotated { overlap_until: None, ..rotated }),
             Event::TokenRevoked(noted),
+            leak(Evidence::Secret, true),
+            leak(Evidence::Hash, false),
+            leak(Evidence::Signature, false),
             Event::TokenUsed(used(None, true)),
             Event::TokenUsed(used(None, false)),
             Event::TokenRefused(used(Some(Code::Forbidden), true)),
@@ -552,7 +593,7 @@ mod tests {
         ]
     }
 
-    fn actors() -> [Actor<Box<str>>; 5] {
+    fn actors() -> [Actor<Box<str>>; 7] {
         let of = |level| Actor {
             by: By::Token(level, secret().prefix()),
             token: Some(TokenId(id(4))),
@@ -561,7 +602,16 @@ mod tests {
             agent: Some("YWdlbnQ".into()),
         };
         let admin = Actor { by: By::AdminToken, token: None, request: None, address: None, agent: None };
-        [Actor::system("start"), admin, of(Level::Instance), of(Level::Organization), of(Level::Project)]
+        let outside = |by| Actor { by, token: None, ..of(Level::Instance) };
+        [
+            Actor::system("start"),
+            admin,
+            of(Level::Instance),
+            of(Level::Organization),
+            of(Level::Project),
+            outside(By::Anonymous),
+            outside(By::Partner("github".into())),
+        ]
     }
 
     fn line(event: Event, n: u64) -> Line {
@@ -571,7 +621,7 @@ mod tests {
             at: at("2026-11-22T10:15:00.123456Z"),
             org: Some(OrganizationId(id(1))).filter(|_| n > 3),
             n: Some(n).filter(|_| is_lifecycle),
-            actor: actors()[n as usize % 5].clone(),
+            actor: actors()[n as usize % 7].clone(),
             idempotency: Some(idempotency).filter(|_| is_lifecycle && n.is_multiple_of(2)),
             event,
         }

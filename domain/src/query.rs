@@ -14,12 +14,12 @@ use crate::decide::{
 };
 use crate::explain;
 use crate::id::TokenId;
+use crate::import::Hashes;
 use crate::name::Name;
 use crate::rejection::Rejection;
 use crate::role::Level;
 use crate::scope::Scope;
-use crate::secret::SecretHash;
-use crate::state::{Organization, Project, State, Status, Token};
+use crate::state::{Leak, Organization, Project, State, Status, Token};
 use crate::time::Timestamp;
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -58,6 +58,10 @@ pub enum Read {
     Identify,
     /// What a token, or a draft of one, may do and why.
     Explain(Box<explain::Question>),
+    /// Reports of leaked secrets, of tokens where the caller may read them.
+    Leaks,
+    /// What an import would come to.
+    Import,
 }
 
 impl Read {
@@ -74,6 +78,8 @@ impl Read {
             Self::Tokens(_) | Self::Contents(_) | Self::Token(_) | Self::Identify | Self::Explain(_) => {
                 Some("tokens:read")
             }
+            Self::Leaks => Some("leaks:read"),
+            Self::Import => Some("tokens:import"),
         }
     }
 }
@@ -82,7 +88,13 @@ impl Read {
     /// What it looks at, for the record: as it was asked, by name or id.
     pub fn object(&self) -> Option<String> {
         match self {
-            Self::Whoami | Self::Instance | Self::Organizations | Self::Identify | Self::Sweep(None) => None,
+            Self::Whoami
+            | Self::Instance
+            | Self::Organizations
+            | Self::Identify
+            | Self::Leaks
+            | Self::Import
+            | Self::Sweep(None) => None,
             Self::Organization(organization)
             | Self::Projects(organization)
             | Self::Policy(organization)
@@ -123,6 +135,8 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Contents(scope) => Contents::authorize(state, caller, scope),
         Read::Token(id) => token(state, caller, *id).map(drop),
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
+        Read::Leaks => caller.require_somewhere(state, "leaks:read", own),
+        Read::Import => caller.require_somewhere(state, "tokens:import", own),
     }
 }
 
@@ -216,8 +230,8 @@ pub fn identify(state: &State, caller: &Caller, sought: &Sought) -> Vec<Arc<Toke
     let mut visible = Visible::new(state, caller);
     let slots = Slots::of(state, caller, None);
     match sought {
-        Sought::Secret(hash) => {
-            let found = state.tokens().by_secret(hash).map(|(token, _)| token);
+        Sought::Secret(hashes) => {
+            let found = state.tokens().by_secret(&hashes.known(state)).map(|(token, _)| token);
             found.into_iter().filter(|token| visible.is(token)).cloned().collect()
         }
         Sought::Prefix(prefix) => (0..slots.len())
@@ -229,11 +243,31 @@ pub fn identify(state: &State, caller: &Caller, sought: &Sought) -> Vec<Arc<Toke
     }
 }
 
+/// Reports of leaked secrets that the caller may read, the newest first, before a number; and the number where the page
+/// ended if there are more.
+pub fn leaks(
+    state: &State,
+    caller: &Caller,
+    before: Option<u64>,
+    limit: usize,
+) -> (Vec<Arc<Leak>>, Option<u64>) {
+    let may_read = |leak: &Leak| {
+        let token = state.tokens().get(leak.token);
+        token.is_some_and(|token| caller.may(state, "leaks:read", token.scope))
+    };
+    let mut found: Vec<_> =
+        state.leaks().before(before).filter(|(_, leak)| may_read(leak)).take(limit + 1).collect();
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more).map(|(number, _)| *number);
+    (found.into_iter().map(|(_, leak)| Arc::clone(leak)).collect(), next)
+}
+
 /// By what a token is identified.
 #[derive(Clone, Debug)]
 pub enum Sought {
-    /// The hash of its text, of an older one too.
-    Secret(SecretHash),
+    /// The hashes of its text, of an older one too.
+    Secret(Hashes),
     /// The start of its text, at least five characters.
     Prefix(String),
 }
@@ -460,6 +494,7 @@ impl<'a> Visible<'a> {
 mod tests {
     use super::*;
     use crate::decide::Expiry;
+    use crate::secret::SecretHash;
     use crate::testing::{World, absent, admin, forbidden, scope_text};
     use std::time::Duration;
 
@@ -656,7 +691,7 @@ mod tests {
         let auditors = ["acme", "other"].map(|scope| world.mint(scope, &["auditor"]));
         let [near, far] = auditors.map(|id| world.caller(id));
         let mut sought: Vec<Sought> =
-            [0, 1].map(|ordinal| Sought::Secret(SecretHash::of(world.secret(id, ordinal)))).into();
+            [0, 1].map(|ordinal| Sought::Secret(SecretHash::of(world.secret(id, ordinal)).into())).into();
         sought.push(Sought::Prefix(world.token(id).prefix.to_string()));
         for sought in &sought {
             let ids = |caller: &Caller| {
@@ -666,6 +701,6 @@ mod tests {
             assert_eq!(ids(&admin()), [id]);
             assert!(ids(&far).is_empty());
         }
-        assert!(identify(&world.state, &admin(), &Sought::Secret(SecretHash::of("none"))).is_empty());
+        assert!(identify(&world.state, &admin(), &Sought::Secret(SecretHash::of("none").into())).is_empty());
     }
 }

@@ -85,6 +85,11 @@ pub enum Rejection {
         /// From when on there is room, where time alone makes it.
         until: Option<Timestamp>,
     },
+    /// A key that is to be imported is known: it belongs to a token, or did.
+    #[error(
+        "a token has or had this key; a text is never that of two tokens, and what was revoked does not come back"
+    )]
+    HashKnown,
     /// The thing has changed since the caller read it.
     #[error("it has changed since: the revision is {current} now, not {expected}")]
     PreconditionFailed {

@@ -162,6 +162,11 @@ impl SecretHash {
     pub fn of(text: &str) -> Self {
         Self(*blake3::hash(text.as_bytes()).as_bytes())
     }
+
+    /// The hash that these 64 hexadecimal digits are.
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        blake3::Hash::from_hex(digits.as_bytes()).ok().map(|hash| Self(*hash.as_bytes()))
+    }
 }
 
 impl fmt::Debug for SecretHash {
@@ -193,6 +198,13 @@ impl Prefix {
     pub fn of(text: &str) -> Option<Self> {
         let bytes: [u8; PREFIX_LENGTH] = text.as_bytes().get(..PREFIX_LENGTH)?.try_into().ok()?;
         bytes.iter().all(u8::is_ascii_graphic).then_some(Self(bytes))
+    }
+
+    /// What stands for the prefix of an imported key, whose text nobody here has seen: `imp_` and the start of what is
+    /// kept of it.
+    pub fn of_imported(hash: &SecretHash) -> Self {
+        let digits = format!("imp_{}", &blake3::Hash::from_bytes(hash.0).to_hex()[..PREFIX_LENGTH - 4]);
+        Self::of(&digits).expect("twelve characters of ASCII")
     }
 
     /// As text.

@@ -30,6 +30,7 @@ pub mod personal;
 pub mod private;
 mod random;
 mod session;
+mod shared;
 pub mod wake;
 mod writer;
 

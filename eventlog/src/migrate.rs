@@ -20,6 +20,7 @@ const RIGHTS: &[Right] = &[
     ("chancery.log_head", "SELECT, UPDATE"),
     ("chancery.personal", "SELECT, INSERT, DELETE"),
     ("chancery.sealed", "SELECT, INSERT, UPDATE, DELETE"),
+    ("chancery.shared_keys", "SELECT, INSERT"),
     ("chancery.events", "SELECT"),
     ("chancery.migrations", "SELECT"),
 ];

@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use crate::{Error, Log};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -94,6 +95,17 @@ pub fn encode_commitment(commitment: &[u8; 32]) -> String {
 /// A commitment out of a line; none if it is not 43 characters of base64url.
 pub fn decode_commitment(text: &str) -> Option<[u8; 32]> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+impl Log {
+    /// The value that a commitment of a line stands for; none when it was erased.
+    pub async fn personal_value(&self, commitment: &[u8; 32]) -> Result<Option<String>, Error> {
+        sqlx::query_scalar("SELECT value FROM chancery.personal WHERE commitment = $1")
+            .bind(&commitment[..])
+            .fetch_optional(self.pool())
+            .await
+            .map_err(|error| Error::from_sqlx("reading a personal value", &error))
+    }
 }
 
 #[cfg(test)]

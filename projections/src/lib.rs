@@ -29,4 +29,4 @@ pub use recorder::Recorder;
 pub use scribe::Scribe;
 pub use seal::{SealKey, unseal};
 pub use sweep::{Inactive, Sweep};
-pub use work::{Answered, Call, Client, Failure, Inquiry, Outcome, Presented, Work};
+pub use work::{Answered, Call, Client, Failure, Inquiry, Outcome, Outsider, Presented, Work};

@@ -11,6 +11,7 @@ use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
 use domain::decide::{Command, Request, Resume, Start};
 use domain::event::{Answers, InstancePolicy, LogPlace};
 use domain::id::TokenId;
+use domain::import::ImportKey;
 use domain::scope::Scope;
 use domain::time::Timestamp;
 use eventlog::{Clock, Log, Mark, Marker, Random, Waker, mark, wake};
@@ -29,6 +30,9 @@ const POLL: Duration = Duration::from_millis(200);
 const SWEEP: Duration = Duration::from_mins(1);
 /// How often a start waits for a database that is away before it says so.
 const START_PAUSE: Duration = Duration::from_millis(500);
+
+/// The shared key of imports, by its name.
+const IMPORT_KEY: &str = "imports";
 
 /// What a node is made with.
 #[derive(Debug)]
@@ -65,6 +69,7 @@ pub struct Node {
     usage: Arc<Usage>,
     sweeper: Arc<Sweeper>,
     random: Random,
+    import_key: ImportKey,
     marks: Arc<Marks>,
     given_up: Option<u64>,
     stop: CancellationToken,
@@ -82,6 +87,7 @@ impl Node {
     ) -> Result<Self, Fatal> {
         log.migrate().await?;
         usage::migrate(&log).await?;
+        let import_key = ImportKey::new(log.shared_key(IMPORT_KEY, &options.random).await?);
         let (seen, lost) = check_mark(&log, &options).await?;
         let mut writer = log.writer().await?;
         let head = writer.head().await?;
@@ -131,6 +137,7 @@ impl Node {
             usage,
             sweeper,
             random,
+            import_key,
             marks,
             given_up,
             stop,
@@ -258,6 +265,11 @@ impl Node {
     /// Does the sweeps whose time has come, as this node does every half minute; says how many tokens were revoked.
     pub async fn sweep_due(&self) -> Result<usize, Failure> {
         self.sweeper.sweep_due().await
+    }
+
+    /// Under which hashes of imported keys are hashed.
+    pub fn import_key(&self) -> &ImportKey {
+        &self.import_key
     }
 
     /// The generator of ids and secrets.

@@ -1,4 +1,4 @@
-//! Personal values on their way to the log: commitments stand in for client addresses and user agents.
+//! Personal values on their way to the log: commitments stand in for client addresses, user agents and names.
 //!
 //! The same value gets the same commitment within one organization and day, so that lines stay small and compress;
 //! another day, or another organization, cannot be linked through it.
@@ -31,6 +31,7 @@ pub(crate) struct People {
     day: i64,
     addresses: HashMap<(Option<OrganizationId>, IpAddr), Commitment>,
     agents: HashMap<Option<OrganizationId>, HashMap<Box<str>, Commitment>>,
+    names: HashMap<Option<OrganizationId>, HashMap<Box<str>, Commitment>>,
     size: usize,
     /// Made since the last commit and not stored yet.
     fresh: Vec<(Option<OrganizationId>, Personal)>,
@@ -67,6 +68,15 @@ impl People {
         made
     }
 
+    pub(crate) fn name(&mut self, org: Option<OrganizationId>, name: &str, random: &Random) -> Commitment {
+        if let Some(known) = self.names.get(&org).and_then(|names| names.get(name)) {
+            return *known;
+        }
+        let made = self.make(org, Kind::Name, name.to_owned(), random);
+        self.names.entry(org).or_default().insert(name.into(), made);
+        made
+    }
+
     fn make(
         &mut self,
         org: Option<OrganizationId>,
@@ -94,12 +104,17 @@ impl People {
     /// The batch is not on the log: what was made for it must not be relied on.
     pub(crate) fn dropped(&mut self) {
         for (org, personal) in self.fresh.drain(..) {
-            if let Ok(address) = personal.value.parse::<IpAddr>()
-                && personal.kind == Kind::Address
-            {
-                self.addresses.remove(&(org, address));
-            } else if let Some(agents) = self.agents.get_mut(&org) {
-                agents.remove(personal.value.as_str());
+            let texts = match personal.kind {
+                Kind::Address => {
+                    let address = personal.value.parse().ok();
+                    address.and_then(|address: IpAddr| self.addresses.remove(&(org, address)));
+                    None
+                }
+                Kind::Name => self.names.get_mut(&org),
+                Kind::Agent | Kind::Email => self.agents.get_mut(&org),
+            };
+            if let Some(texts) = texts {
+                texts.remove(personal.value.as_str());
             }
             self.size -= 1;
         }

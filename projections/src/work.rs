@@ -4,10 +4,12 @@ use crate::seal::SealKey;
 use crate::sweep::Sweep;
 use domain::authority::{Caller, Credential};
 use domain::decide::Request;
-use domain::event::Subject;
+use domain::event::{By, Subject};
+use domain::import::Hashes;
 use domain::query::Read;
 use domain::rejection::Rejection;
 use domain::secret::{Secret, SecretHash};
+use domain::state::State;
 use domain::verify::{Code, Question, Verdict};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -35,6 +37,27 @@ pub enum Presented {
     Credential(Credential),
     /// A job of the authority's own.
     Job(&'static str),
+    /// Somebody without a credential of this authority, who may only report.
+    Outsider(Outsider),
+}
+
+/// Who reports without a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outsider {
+    /// Nobody knows.
+    Anonymous,
+    /// A partner whose signature was verified.
+    Partner(&'static str),
+}
+
+impl Outsider {
+    /// Who it is, as lines and answers write it.
+    pub fn by(self) -> By {
+        match self {
+            Self::Anonymous => By::Anonymous,
+            Self::Partner(name) => By::Partner(name.into()),
+        }
+    }
 }
 
 /// From where somebody calls.
@@ -76,6 +99,8 @@ impl Work {
 pub struct Inquiry {
     /// BLAKE3 of the presented text.
     pub hash: SecretHash,
+    /// What would be kept of the text if it was imported; none where it cannot have been.
+    pub imported: Option<[SecretHash; 2]>,
     /// The text starts like one of ours and its checksum fails.
     pub malformed: bool,
     /// What it would do.
@@ -91,10 +116,10 @@ pub struct Inquiry {
 }
 
 impl Inquiry {
-    /// The question that the domain decides.
-    pub fn question(&self) -> Question<'_> {
+    /// The question that the domain decides on a state.
+    pub fn question(&self, state: &State) -> Question<'_> {
         Question {
-            hash: self.hash,
+            hash: Hashes { own: self.hash, imported: self.imported }.known(state),
             malformed: self.malformed,
             permission: self.permission.as_deref(),
             organization: self.organization.as_deref(),

@@ -4,7 +4,7 @@ use crate::actor::Actor;
 use crate::database::Database;
 use api::edge::serve::Options as ServeOptions;
 use api::edge::{self, Ended, RequestIds, TrustedProxies};
-use api::{AdminToken, App};
+use api::{AdminToken, App, PartnerKeys, Rates};
 use domain::event::Answers;
 use domain::state::State;
 use eventlog::{Clock, Faults, Log, Random, Settings};
@@ -56,6 +56,10 @@ pub struct NodeOptions {
     pub accept: Option<String>,
     /// What goes wrong in it.
     pub faults: Faults,
+    /// How often what may be asked; no limits unless a test sets them.
+    pub rates: Rates,
+    /// Whose signatures on reports of leaks are believed.
+    pub partner_keys: PartnerKeys,
 }
 
 /// A node that serves on a port of its own.
@@ -85,6 +89,8 @@ impl NodeOptions {
             folder: None,
             accept: None,
             faults: Faults::default(),
+            rates: Rates::default(),
+            partner_keys: PartnerKeys::default(),
         }
     }
 
@@ -147,7 +153,10 @@ impl NodeOptions {
         };
         let node = Node::start(log, options, starting).await?;
         let admin = AdminToken::new(ADMIN, &Random::system());
-        let (app, router, metrics) = api::router(node, admin, true);
+        let (app, router, metrics) = api::router(
+            node,
+            api::Options { admin, with_metrics: true, rates: self.rates, partner_keys: self.partner_keys },
+        );
         let ids = RequestIds::new(u32::from_le_bytes(self.random.bytes()));
         let proxies = TrustedProxies::new(self.trusted_proxies);
         let stack = app.stack(ids, proxies, self.timeout, Some(Arc::clone(&metrics)));

@@ -94,6 +94,10 @@ codes! {
         "Nobody can enlarge what a credential may do beyond what they may do themselves. `missing` lists what goes beyond.";
         "Leave out what is missing, or have somebody who holds it do this.";
 
+    SIGNATURE_INVALID "signature_invalid" 403 "The signature is not valid":
+        "The report claims to be signed by a partner, and no configured key with this identifier has signed these bytes.";
+        "Sign the body as it is sent, and see that the node knows the partner's present keys.";
+
     NOT_FOUND "not_found" 404 "There is no such thing":
         "Nothing with this id or name exists, or the caller may not read it, which is answered alike.";
         "Check the id, and that the credential belongs to the right organization.";
@@ -125,6 +129,9 @@ codes! {
     POLICY_LIMIT "policy_limit" 409 "The organization's policy leaves no room":
         "The organization's policy limits how many tokens may live, or how many may be minted within an hour, and there are as many already.";
         "Revoke tokens that are not needed, wait until the time that the detail names, or have the policy changed.";
+    HASH_KNOWN "hash_known" 409 "A token has or had this key":
+        "The key that was to be imported belongs to a token already, or did before it was revoked or rotated out.";
+        "Leave it out, or rotate the token that has it. A key that was revoked does not come back.";
     PRECONDITION_FAILED "precondition_failed" 412 "It has changed meanwhile":
         "`If-Match` names a version that is no longer the current one: somebody else changed it.";
         "Read it again, decide again, and send the change with the new `ETag`.";
@@ -144,6 +151,9 @@ codes! {
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 "The idempotency key belongs to another request":
         "The same caller sent this `Idempotency-Key` with another body within the last 24 hours.";
         "Use a new key for every new request, and the same key only to repeat one unchanged.";
+    RATE_LIMITED "rate_limited" 429 "Too many of this kind":
+        "The caller, from its address, has asked this more often than the node allows. A token that is known is always answered about.";
+        "Wait for the time in `Retry-After`. Whoever runs the node can set another limit.";
     HEADERS_TOO_LARGE "headers_too_large" 431 "The headers are too large":
         "The request's headers take more room than the server gives them. Where the connection itself refuses them, the answer has no body.";
         "Send fewer or shorter headers; look for cookies that do not belong here.";

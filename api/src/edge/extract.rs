@@ -56,6 +56,22 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
     }
 }
 
+/// A body that says that it is JSON, as its bytes: for what is signed as it stands.
+#[derive(Clone, Debug)]
+pub struct JsonBytes(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBytes {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        no_query(request.uri())?;
+        if !is_json(request.headers()) {
+            return Err(wrong_type(request.headers().get(CONTENT_TYPE)));
+        }
+        read(request, state).await.map(Self)
+    }
+}
+
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()

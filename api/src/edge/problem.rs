@@ -104,6 +104,24 @@ impl Problem {
         self.code
     }
 
+    /// As a part of an answer that is about several things.
+    pub(crate) fn as_wire(&self) -> crate::wire::Problem {
+        let errors = self.errors.iter().map(|error| crate::wire::FieldProblem {
+            field: error.field.clone(),
+            detail: error.detail.clone(),
+        });
+        crate::wire::Problem {
+            kind: self.code.url(),
+            title: self.code.title.to_owned(),
+            status: self.code.status,
+            code: self.code.code.to_owned(),
+            detail: self.detail.as_deref().map(str::to_owned),
+            errors: errors.collect(),
+            missing: self.missing.clone(),
+            request_id: None,
+        }
+    }
+
     /// The answer, with the id of the request where it is known.
     pub(super) fn render(&self, id: Option<&RequestId>) -> Response {
         let body = Body {

@@ -3,12 +3,13 @@ use crate::auth::Session;
 use crate::edge::Problem;
 use crate::edge::extract::Json;
 use crate::error::invalid;
+use crate::limits::Limited;
 use crate::page::Page;
 use crate::respond::Answer;
 use crate::wire;
 use axum::extract::State;
 use domain::query::{self, Read, Sought};
-use domain::secret::{PREFIX_LENGTH, SecretHash};
+use domain::secret::PREFIX_LENGTH;
 
 /// Find whose token a text is
 ///
@@ -25,13 +26,14 @@ pub(crate) async fn identify(
     Json(body): Json<wire::Identify>,
 ) -> Result<Answer<Page<wire::Token>>, Problem> {
     let sought = match (&body.token, &body.prefix) {
-        (Some(text), None) => Sought::Secret(SecretHash::of(text)),
+        (Some(text), None) => Sought::Secret(app.hashes(text)),
         (None, Some(prefix)) if (5..=PREFIX_LENGTH).contains(&prefix.len()) => Sought::Prefix(prefix.clone()),
         (None, Some(prefix)) => {
             return Err(invalid("prefix", prefix, "the first 5 to 12 characters of a token"));
         }
         _ => return Err(invalid("token", "", "exactly one of a token's text and its prefix")),
     };
+    app.limit(Limited::Identify, Some(&session), session.address())?;
     let at = app.now();
     let look = |state: &_, caller: &_| {
         let found = query::identify(state, caller, &sought);

@@ -4,6 +4,7 @@ use crate::auth::Session;
 use crate::change::Conditions;
 use crate::edge::Problem;
 use crate::edge::extract::Json;
+use crate::limits::Limited;
 use crate::respond::Answer;
 use crate::wire;
 use axum::extract::State;
@@ -40,6 +41,7 @@ pub(crate) async fn mint(
             allowed_networks: body.allowed_networks.clone(),
         },
     });
+    app.limit(Limited::Mints, Some(&session), session.address())?;
     let done = app.change(&session, "tokens.mint", &[], &body, conditions, command).await?;
     super::changed(&app, done, true)
 }

@@ -1,6 +1,7 @@
 //! Tokens, from their minting to their end.
 
 pub(crate) mod identify;
+pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod mint;
 pub(crate) mod narrow;
@@ -54,6 +55,11 @@ pub(crate) fn view(state: &State, token: &Arc<Token>, at: Timestamp) -> wire::To
         created_by: token.created_by.to_string(),
         parent: token.parent.map(|id| id.0),
         narrowed: token.narrowed,
+        imported: state.imports().of(token.id).map(|imported| wire::Imported {
+            algorithm: imported.algorithm.as_str().to_owned(),
+            owner: None,
+            created_at: imported.created_at.map(|time| time.to_string()),
+        }),
         not_before: token.not_before.map(|time| time.to_string()),
         expires_at: state.expiry(token).map(|time| time.to_string()),
         allowed_networks: token.allowed_networks.list().iter().map(ToString::to_string).collect(),

@@ -29,6 +29,7 @@ pub(crate) async fn show(
     let (mut token, position) =
         app.read(session, "tokens.show", Read::Token(id), query.at_least, look).await?;
     super::add_last_used(&app, std::slice::from_mut(&mut token)).await;
+    super::import::add_owner(&app, &mut token, id).await;
     let revision = token.revision;
     Ok(Answer::ok(token, position).revision(revision))
 }

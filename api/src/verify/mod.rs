@@ -13,9 +13,9 @@ use crate::edge::codes;
 use crate::error::{invalid, problem};
 use crate::wire;
 use domain::permission::Permission;
-use domain::secret::{self, SecretHash, Shape};
+use domain::secret::{self, Shape};
 use domain::text;
-use domain::verify::Verdict;
+use domain::verify::{Code, Verdict};
 use projections::{Call, Client, Inquiry, Outcome};
 
 /// The most bytes of a resource.
@@ -35,8 +35,10 @@ fn read(app: &App, question: wire::Verify) -> Result<Inquiry, Problem> {
         }
     };
     let client = question.client.map(|client| read_client(app, client)).transpose()?.unwrap_or_default();
+    let hashes = app.hashes(&question.token);
     Ok(Inquiry {
-        hash: SecretHash::of(&question.token),
+        hash: hashes.own,
+        imported: hashes.imported,
         malformed: secret::shape(&question.token) == Shape::Malformed,
         permission,
         organization: read_text(app, "organization", question.organization, NAME)?,
@@ -84,9 +86,16 @@ async fn answer(
     call: Call,
     inquiries: Vec<Inquiry>,
 ) -> Result<(Vec<(Verdict, Option<u64>)>, u64), Problem> {
-    let answered = app.node().verify(call, inquiries).await.map_err(|failure| problem(&failure))?;
+    let (from, reported) = (call.client.address, inquiries.first().and_then(|first| first.client.address));
+    let answered = app.node().verify(call, inquiries).await.map_err(|failure| app.refused(&failure, from))?;
     match answered.outcome {
-        Outcome::Verified(verdicts) => Ok((verdicts, answered.position)),
+        Outcome::Verified(verdicts) => {
+            // What is known has been decided by now; only an answer that says nothing but "unknown" is withheld.
+            if verdicts.iter().all(|(verdict, _)| verdict.code == Code::Unknown) {
+                app.limit_unknown(&answered.caller, reported)?;
+            }
+            Ok((verdicts, answered.position))
+        }
         Outcome::Done { .. } | Outcome::Readable => Err(Problem::new(codes::INTERNAL)),
     }
 }

@@ -2,7 +2,9 @@
 
 mod ends;
 mod explain;
+mod import;
 mod instance;
+mod leak;
 mod organization;
 mod policy;
 mod problem;
@@ -13,7 +15,9 @@ mod verify;
 pub use crate::page::Page;
 pub use ends::{Contents, Delete, OrganizationStatus, StatusChange, Suspend, TokenCounts};
 pub use explain::{AllowingGrant, Draft, Explain, ExplainedLink, Explanation};
+pub use import::{Import, ImportAnswer, ImportKey, ImportOutcome, Imported};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
+pub use leak::{Leak, LeakReport};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
 pub use policy::{OrganizationPolicy, OrganizationPolicyChange, PolicyHits, Sweep, Swept, SweptToken};
 pub use problem::{FieldProblem, Problem};

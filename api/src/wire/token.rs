@@ -1,4 +1,4 @@
-use super::present;
+use super::{Imported, present};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -99,6 +99,9 @@ pub struct Token {
     /// Whether it was narrowed from its parent, so that it ends with it and can never do more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub narrowed: bool,
+    /// Where it comes from, when it was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
     /// In force from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<String>,

@@ -28,6 +28,22 @@ pub(crate) fn choose(options: &Options, authority: &str) -> Result<(Credential, 
     sources.choose(authority, options.insecure_token_file)
 }
 
+/// The same where nobody has to be logged in: none when there is no token at all.
+pub(crate) fn choose_if_any(
+    options: &Options,
+    authority: &str,
+) -> Result<(Option<Credential>, Option<String>), Failure> {
+    match choose(options, authority) {
+        Ok((credential, remark)) => Ok((Some(credential), remark)),
+        Err(Failure::NoCredential(_))
+            if options.token_file.is_none() && variable("CHANCERY_TOKEN").is_none() =>
+        {
+            Ok((None, None))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
 impl Sources<'_> {
     fn choose(self, authority: &str, public: bool) -> Result<(Credential, Option<String>), Failure> {
         let saved_name = format!("the log-in saved for {authority}");

@@ -60,12 +60,31 @@ impl Client {
         Self::with(options, output, base, credential)
     }
 
+    /// The same where nobody has to be logged in: without a token when none is there.
+    pub(crate) fn connect_or_anonymous(options: &Options, output: &Output) -> Result<Self, Failure> {
+        let base = address::read(&options.url())?;
+        let (credential, remark) = credential::choose_if_any(options, &address::name(&base))?;
+        if let Some(remark) = remark {
+            output.remark(&remark);
+        }
+        Self::build(options, output, base, credential)
+    }
+
     /// As the holder of a certain token.
     pub(crate) fn with(
         options: &Options,
         output: &Output,
         base: Url,
         credential: Credential,
+    ) -> Result<Self, Failure> {
+        Self::build(options, output, base, Some(credential))
+    }
+
+    fn build(
+        options: &Options,
+        output: &Output,
+        base: Url,
+        credential: Option<Credential>,
     ) -> Result<Self, Failure> {
         if address::is_cleartext(&base) && !options.insecure_http {
             return Err(Failure::Usage(format!(
@@ -75,7 +94,7 @@ impl Client {
         }
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("chancery/", env!("CARGO_PKG_VERSION")))
-            .default_headers(authorization(&credential)?)
+            .default_headers(credential.as_ref().map(authorization).transpose()?.unwrap_or_default())
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(30))
             // A redirect could carry the token to a host that nobody named.
@@ -91,7 +110,7 @@ impl Client {
         Ok(Self {
             http,
             base,
-            source: credential.source,
+            source: credential.map_or_else(|| "no token".to_owned(), |credential| credential.source),
             at_least: options.at_least,
             idempotency_key: options.idempotency_key.clone(),
             verbose: options.verbose,
@@ -163,6 +182,12 @@ impl Client {
         self.call(with_body(request, body), None).await
     }
 
+    /// Says something that is answered with nothing, and that has its effect once however often it is said.
+    pub(crate) async fn tell(&self, path: &[&str], body: &impl Serialize) -> Result<(), Failure> {
+        let request = self.http.post(address::endpoint(&self.base, path)?);
+        self.receive(with_body(request, body), None).await.map(drop)
+    }
+
     /// Changes something, if `revision` is given only when it is still at that revision.
     pub(crate) async fn change<T: DeserializeOwned>(
         &self,
@@ -210,6 +235,18 @@ impl Client {
         request: reqwest::RequestBuilder,
         key: Option<&str>,
     ) -> Result<Answer<T>, Failure> {
+        let received = self.receive(request, key).await?;
+        let text = std::str::from_utf8(&received.body).map_err(|_| self.strange("text that is not UTF-8"))?;
+        let json = serde_json::from_str(text).map_err(|_| self.strange("something other than JSON"))?;
+        Ok(Answer { value: self.read(text)?, json })
+    }
+
+    /// What a request that was not refused is answered with.
+    async fn receive(
+        &self,
+        request: reqwest::RequestBuilder,
+        key: Option<&str>,
+    ) -> Result<send::Received, Failure> {
         let request = request
             .build()
             .map_err(|error| Failure::Other(format!("cannot build the request: {}", send::cause(&error))))?;
@@ -222,9 +259,7 @@ impl Client {
         if !received.status.is_success() {
             return Err(self.refusal(&received, key));
         }
-        let text = std::str::from_utf8(&received.body).map_err(|_| self.strange("text that is not UTF-8"))?;
-        let json = serde_json::from_str(text).map_err(|_| self.strange("something other than JSON"))?;
-        Ok(Answer { value: self.read(text)?, json })
+        Ok(received)
     }
 
     fn read<T: DeserializeOwned>(&self, text: &str) -> Result<T, Failure> {

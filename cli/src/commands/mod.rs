@@ -7,6 +7,7 @@ mod auth;
 mod completions;
 mod ends;
 mod explain;
+mod leak;
 mod org;
 mod project;
 mod prompt;
@@ -38,6 +39,9 @@ pub(crate) enum Command {
     Token(token::Command),
     /// Ask whether a token, or a draft of one, would be allowed to do something, and why
     Explain(explain::Args),
+    /// Secrets that were seen where they should not be
+    #[command(subcommand, alias = "leaks")]
+    Leak(leak::Command),
     /// Log in and out
     #[command(subcommand)]
     Auth(auth::Command),
@@ -79,6 +83,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Role(command) => role::run(context, command).await,
         Command::Token(command) => token::run(context, command).await,
         Command::Explain(args) => explain::run(context, args).await,
+        Command::Leak(command) => leak::run(context, command).await,
         Command::Auth(command) => auth::run(context, command).await,
         Command::Whoami => whoami::run(context).await,
         Command::Completions(args) => completions::run(&args),

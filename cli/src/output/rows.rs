@@ -3,8 +3,8 @@
 use super::table::Tone;
 use super::times::{ago, exact, relative};
 use api::wire::{
-    Organization, OrganizationPolicy, OrganizationStatus, Project, Scope, Status, StatusChange, SweptToken,
-    Token,
+    Imported, Leak, Organization, OrganizationPolicy, OrganizationStatus, Project, Scope, Status,
+    StatusChange, SweptToken, Token,
 };
 use domain::time::Timestamp;
 
@@ -177,6 +177,40 @@ impl Row for Project {
     }
 }
 
+impl Row for Leak {
+    const COLUMNS: &'static [&'static str] =
+        &["TOKEN", "NAME", "SCOPE", "REPORTED", "REPORTED BY", "EVIDENCE", "SOURCE", "FOUND AT", "STATUS"];
+
+    fn cells(&self, now: Timestamp) -> Vec<(String, Tone)> {
+        vec![
+            plain(self.token),
+            plain(&self.name),
+            plain(scope(&self.scope)),
+            plain(ago(&self.at, now)),
+            plain(&self.by),
+            plain(&self.evidence),
+            plain(self.source.as_deref().unwrap_or_default()),
+            plain(self.url.as_deref().unwrap_or_default()),
+            if self.revoked { plain("revoked") } else { ("in force".to_owned(), Tone::Ended) },
+        ]
+    }
+
+    fn details(&self, _: Timestamp) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    fn id(&self) -> String {
+        self.token.to_string()
+    }
+}
+
+/// Where an imported token comes from.
+fn imported(imported: &Imported) -> String {
+    let owner = imported.owner.as_ref().map(|owner| format!(", of {owner}")).unwrap_or_default();
+    let issued = imported.created_at.as_ref().map(|time| format!(", issued {time}")).unwrap_or_default();
+    format!("by {}{owner}{issued}", imported.algorithm)
+}
+
 /// `instance`, `acme` or `acme/web`.
 pub(crate) fn scope(scope: &Scope) -> String {
     match (&scope.organization, &scope.project) {
@@ -234,6 +268,7 @@ impl Row for Token {
                 if self.narrowed { "NARROWED FROM" } else { "MINTED BY TOKEN" },
                 self.parent.map(|id| id.to_string()).unwrap_or_default(),
             ),
+            ("IMPORTED", self.imported.as_ref().map(imported).unwrap_or_default()),
             ("NOT BEFORE", time(&self.not_before)),
             (
                 "EXPIRES",
@@ -301,6 +336,7 @@ mod tests {
             created_by: "admin-token".to_owned(),
             parent: None,
             narrowed: false,
+            imported: None,
             not_before: None,
             expires_at: Some("2026-12-19T10:15:00.000000Z".to_owned()),
             allowed_networks: vec!["10.0.0.0/8".to_owned()],

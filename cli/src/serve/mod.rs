@@ -1,6 +1,7 @@
 //! `chancery serve`: a node over its own private Postgres or one that is given.
 
 mod admin;
+mod limits;
 mod settings;
 mod start;
 

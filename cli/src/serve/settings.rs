@@ -1,6 +1,8 @@
 //! The settings of `chancery serve`: flag, variable, key in `chancery.toml`; the first found wins.
 
+use super::limits::{Limit, LimitArgs};
 use anyhow::{Context, Result, bail};
+use api::Rates;
 use clap::{Args, ValueEnum};
 use domain::event::Answers;
 use ipnet::IpNet;
@@ -78,6 +80,11 @@ pub(crate) struct ServeArgs {
     /// Longest time for one request [default: 10s]
     #[arg(long, env = "CHANCERY_REQUEST_TIMEOUT", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) request_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    /// File of the public keys with which a secret-scanning partner signs its reports of leaks
+    #[arg(long, env = "CHANCERY_PARTNER_KEYS_FILE", value_name = "FILE")]
+    pub(crate) partner_keys_file: Option<PathBuf>,
     /// Settings file [default: chancery.toml where it is started, if there]
     #[arg(long, env = "CHANCERY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -105,6 +112,22 @@ struct FileSettings {
     origin: Option<String>,
     queue: Option<usize>,
     request_timeout: Option<String>,
+    limit_mints: Option<Limit>,
+    limit_identify: Option<Limit>,
+    limit_leaks: Option<Limit>,
+    limit_unknown: Option<Limit>,
+    partner_keys_file: Option<PathBuf>,
+}
+
+impl FileSettings {
+    fn limits(&self) -> LimitArgs {
+        LimitArgs {
+            limit_mints: self.limit_mints,
+            limit_identify: self.limit_identify,
+            limit_leaks: self.limit_leaks,
+            limit_unknown: self.limit_unknown,
+        }
+    }
 }
 
 /// What a node is started with.
@@ -126,11 +149,14 @@ pub(crate) struct Settings {
     pub(crate) origin: Option<String>,
     pub(crate) queue: usize,
     pub(crate) request_timeout: Duration,
+    pub(crate) rates: Rates,
+    pub(crate) partner_keys_file: Option<PathBuf>,
 }
 
 impl Settings {
     pub(crate) fn read(args: ServeArgs) -> Result<Self> {
         let file = read_file(args.config.as_deref())?;
+        let rates = args.limits.rates(file.limits());
         let tls_cert = args.tls_cert.or(file.tls_cert);
         let tls = match (tls_cert, args.tls_key.or(file.tls_key)) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
@@ -176,6 +202,8 @@ impl Settings {
                 .request_timeout
                 .or(timeout.context("request_timeout in the settings file")?)
                 .unwrap_or(Duration::from_secs(10)),
+            rates,
+            partner_keys_file: args.partner_keys_file.or(file.partner_keys_file),
             data_dir,
         })
     }

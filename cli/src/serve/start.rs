@@ -1,6 +1,7 @@
 //! Putting a node together, and taking it apart again.
 
 use super::admin;
+use super::limits;
 use super::settings::Settings;
 use anyhow::{Context, Result, anyhow, bail};
 use api::App;
@@ -250,7 +251,13 @@ async fn serve(
     tls: Option<Arc<Tls>>,
     shutdown: &CancellationToken,
 ) -> Result<(App, Vec<JoinHandle<edge::serve::Ended>>)> {
-    let (app, router, metrics) = api::router(node, admin, settings.metrics_listen.is_none());
+    let options = api::Options {
+        admin,
+        with_metrics: settings.metrics_listen.is_none(),
+        rates: settings.rates,
+        partner_keys: limits::partner_keys(settings.partner_keys_file.as_deref())?,
+    };
+    let (app, router, metrics) = api::router(node, options);
     let stack = |metrics| {
         let ids = RequestIds::new(u32::from_le_bytes(random.bytes()));
         let proxies = TrustedProxies::new(settings.trusted_proxies.iter().copied());

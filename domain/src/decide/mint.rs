@@ -194,7 +194,7 @@ pub(super) fn narrow(
     finish(state, parent.scope, at, minted, &narrow.particulars.entropy)
 }
 
-fn require_short_chain(state: &State, parent: &Arc<Token>) -> Result<(), Rejection> {
+pub(super) fn require_short_chain(state: &State, parent: &Arc<Token>) -> Result<(), Rejection> {
     if state.chain(parent).count() < CHAIN {
         return Ok(());
     }

@@ -5,7 +5,9 @@
 //! being done again.
 
 mod ends;
+mod import;
 mod instance;
+mod leak;
 mod mint;
 mod organization;
 mod policy;
@@ -14,7 +16,9 @@ mod sweep;
 mod token;
 
 pub use ends::{DeleteOrganization, DeleteProject, RestoreOrganization, SuspendOrganization};
+pub use import::Import;
 pub use instance::{ChangePolicy, Resume, Start};
+pub use leak::ReportLeak;
 pub(crate) use mint::read_grants;
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
@@ -104,19 +108,25 @@ pub enum Command {
     Mint(Mint),
     /// Begin a token that can do no more than the caller, and ends with it.
     Narrow(Narrow),
+    /// Begin a token whose text was issued elsewhere.
+    Import(Import),
     /// Change what is written about a token, its grants or its expiry.
     Update(Update),
     /// Give a token a new secret.
     Rotate(Rotate),
     /// End a token.
     Revoke(Revoke),
+    /// Say that a secret was seen where it should not be.
+    ReportLeak(ReportLeak),
 }
 
 impl Command {
     /// The permission that it needs; none where holding a token is enough.
     pub fn permission(&self) -> Option<&'static str> {
         match self {
-            Self::Start(_) | Self::EnrollRoles | Self::Resume(_) | Self::Narrow(_) => None,
+            Self::Start(_) | Self::EnrollRoles | Self::Resume(_) | Self::Narrow(_) | Self::ReportLeak(_) => {
+                None
+            }
             Self::ChangePolicy(_) => Some("instance:update"),
             Self::CreateOrganization(_) => Some("organizations:create"),
             Self::RenameOrganization(_) => Some("organizations:update"),
@@ -130,6 +140,7 @@ impl Command {
             Self::ChangeRole(_) => Some("roles:update"),
             Self::RetireRole(_) => Some("roles:retire"),
             Self::Mint(_) => Some("tokens:mint"),
+            Self::Import(_) => Some("tokens:import"),
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
             Self::Revoke(_) | Self::RevokeInactive(_) => Some("tokens:revoke"),
@@ -146,7 +157,8 @@ impl Command {
             | Self::Resume(_)
             | Self::ChangePolicy(_)
             | Self::CreateOrganization(_)
-            | Self::Narrow(_) => None,
+            | Self::Narrow(_)
+            | Self::ReportLeak(_) => None,
             Self::RevokeInactive(sweep) => sweep.organization.map(|id| format!("organization:{id}")),
             Self::RenameOrganization(RenameOrganization { organization, .. })
             | Self::SuspendOrganization(SuspendOrganization { organization, .. })
@@ -163,7 +175,7 @@ impl Command {
             Self::DefineRole(define) => Some(define.object()),
             Self::ChangeRole(change) => Some(role::object(change.organization.as_deref(), &change.role)),
             Self::RetireRole(retire) => Some(role::object(retire.organization.as_deref(), &retire.role)),
-            Self::Mint(mint) => Some(mint.scope.object()),
+            Self::Mint(Mint { scope, .. }) | Self::Import(Import { scope, .. }) => Some(scope.object()),
             Self::Update(Update { token, .. })
             | Self::Rotate(Rotate { token, .. })
             | Self::Revoke(Revoke { token, .. }) => Some(format!("token:{token}")),
@@ -246,10 +258,12 @@ pub fn decide(
         Command::ChangeRole(change) => role::change(state, caller, at, change, request.expected_revision),
         Command::RetireRole(retire) => role::retire(state, caller, at, retire, request.expected_revision),
         Command::Mint(mint) => mint::mint(state, caller, at, mint),
+        Command::Import(import) => import::import(state, caller, at, import),
         Command::Narrow(narrow) => mint::narrow(state, caller, at, narrow),
         Command::Update(update) => token::update(state, caller, at, update, request.expected_revision),
         Command::Rotate(rotate) => token::rotate(state, caller, at, rotate, request.expected_revision),
         Command::Revoke(revoke) => token::revoke(state, caller, revoke, request.expected_revision),
+        Command::ReportLeak(report) => leak::report(state, at, report),
     }?;
     decision.idempotency = idempotency;
     Ok(decision)
@@ -301,10 +315,12 @@ fn authorize_repeated(
                 _ => Ok(()),
             }
         }
+        Command::Import(import) => import::authorize_import(state, caller, import).map(drop),
         Command::Narrow(_) => mint::authorize_narrow(caller).map(drop),
         Command::Update(update) => find_token(state, caller, update.token, "tokens:update").map(drop),
         Command::Rotate(rotate) => token::authorize_rotate(state, caller, rotate).map(drop),
         Command::Revoke(revoke) => token::authorize_revoke(state, caller, revoke).map(drop),
+        Command::ReportLeak(_) => Ok(()),
     }
 }
 
@@ -359,7 +375,7 @@ fn idempotency(caller: &Caller, repeat: &Repeat) -> Idempotency {
     let mut key = blake3::Hasher::new_derive_key("chancery 2026 idempotency key");
     let actor = match &caller.principal {
         Principal::Token(token, _) => token.id.to_string(),
-        Principal::AdminToken | Principal::System(_) => caller.by().to_string(),
+        Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) => caller.by().to_string(),
     };
     for part in [&*actor, &repeat.route, &repeat.key] {
         key.update(&(part.len() as u64).to_le_bytes());
@@ -372,7 +388,7 @@ fn idempotency(caller: &Caller, repeat: &Repeat) -> Idempotency {
 fn require_system(caller: &Caller) -> Result<(), Rejection> {
     match caller.principal {
         Principal::System(_) => Ok(()),
-        Principal::AdminToken | Principal::Token(..) => Err(Rejection::Forbidden {
+        Principal::AdminToken | Principal::Token(..) | Principal::Outsider(_) => Err(Rejection::Forbidden {
             permission: "*".to_owned(),
             place: "the authority's own jobs".to_owned(),
         }),

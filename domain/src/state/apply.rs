@@ -71,6 +71,7 @@ impl State {
             Event::ProjectRenamed { project, after, .. } => self.rename_project(*project, after),
             Event::ProjectDeleted { project, note } => self.delete_project(line, *project, note.as_deref()),
             Event::TokenMinted(minted) => self.mint(line, minted),
+            Event::TokenImported(imported) => self.import(line, imported),
             Event::TokenDescribed { token, after, .. } => self.change_token(*token, |token| {
                 token.name = after.name.clone();
                 token.description.clone_from(&after.description);
@@ -85,6 +86,7 @@ impl State {
             }
             Event::TokenRotated(rotated) => self.rotate(line, rotated),
             Event::TokenRevoked(revoked) => self.revoke(line, revoked),
+            Event::LeakReported(reported) => self.report_leak(line, reported),
             Event::TokenUsed(_) | Event::TokenRefused(_) | Event::AdminTokenUsed(_) => Ok(()),
         }
     }
@@ -190,7 +192,7 @@ impl State {
         Ok(())
     }
 
-    fn mint(&mut self, line: &Line, minted: &TokenMinted) -> Result<(), Corrupt> {
+    pub(super) fn mint(&mut self, line: &Line, minted: &TokenMinted) -> Result<(), Corrupt> {
         let scope = match (line.org, minted.project) {
             (None, None) => Scope::Instance,
             (Some(org), None) => Scope::Organization(org),

@@ -6,6 +6,8 @@
 
 mod apply;
 mod ends;
+mod import;
+mod leak;
 mod live_tokens;
 mod role;
 mod token;
@@ -13,6 +15,8 @@ mod tokens;
 
 pub use apply::Corrupt;
 pub use ends::{Standing, Suspension};
+pub use import::{Imported, Imports};
+pub use leak::{Leak, Leaks};
 pub use live_tokens::Full;
 pub use role::Role;
 pub use token::{OldSecret, Revocation, Shown, Status, Token};
@@ -119,6 +123,8 @@ pub struct State {
     tokens: Tokens,
     /// Of the organizations whose policy limits them, and of no others.
     live_tokens: HashMap<OrganizationId, LiveTokens>,
+    imports: Imports,
+    leaks: Leaks,
     replies: HashMap<Box<str>, Reply>,
     journal: Option<Journal>,
 }
@@ -150,6 +156,8 @@ enum Undo {
         life: (OrganizationId, End),
         lives: bool,
     },
+    Import(TokenId),
+    Leak(u64),
     Reply(Box<str>, Option<Reply>),
 }
 
@@ -250,6 +258,16 @@ impl State {
         &self.tokens
     }
 
+    /// Where imported tokens come from.
+    pub fn imports(&self) -> &Imports {
+        &self.imports
+    }
+
+    /// Every report of a leaked secret.
+    pub fn leaks(&self) -> &Leaks {
+        &self.leaks
+    }
+
     /// What a request with this idempotency key did, if that was within 24 hours before `at`.
     pub fn reply(&self, key: &str, at: Timestamp) -> Option<&Reply> {
         self.replies.get(key).filter(|reply| at.since(reply.at) < IDEMPOTENCY_WINDOW)
@@ -299,6 +317,8 @@ impl State {
                 Undo::Token(undo) => self.tokens.undo(undo),
                 Undo::LiveTokens(key, before) => restore(&mut self.live_tokens, key, before),
                 Undo::Counted { life, lives } => self.count(life, !lives),
+                Undo::Import(token) => self.imports.remove(token),
+                Undo::Leak(number) => self.leaks.remove(number),
                 Undo::Reply(key, before) => restore(&mut self.replies, key, before),
             }
         }
@@ -316,6 +336,8 @@ impl State {
             ("organization names", self.organization_names == other.organization_names),
             ("projects", self.projects == other.projects),
             ("project names", self.project_names == other.project_names),
+            ("imports", self.imports == other.imports),
+            ("leaks", self.leaks == other.leaks),
         ];
         let remembered = |state: &Self, than: &Self| {
             state.replies.iter().all(|(key, reply)| {

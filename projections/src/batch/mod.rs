@@ -10,8 +10,8 @@ use crate::seal::SealKey;
 use crate::work::{Answered, Call, Failure, Inquiry, Outcome, Presented, Work};
 use domain::authority::{self, Caller, Principal};
 use domain::decide::{self, Decision, Request};
-use domain::event;
-use domain::id::TokenId;
+use domain::event::{self, Event, TokenImported};
+use domain::id::{OrganizationId, TokenId};
 use domain::line::{self, Line};
 use domain::query;
 use domain::rejection::Rejection;
@@ -133,6 +133,7 @@ impl<'a> Batch<'a> {
     fn item(&mut self, live: &Live, state: &State, call: &Call, work: &Work) -> Held {
         let caller = match call.presented {
             Presented::Job(job) => Caller::system(job),
+            Presented::Outsider(outsider) => Caller::outsider(outsider.by(), call.client.address),
             Presented::Credential(credential) => {
                 match authority::authenticate(state, credential, self.at, call.client.address) {
                     Ok(caller) => caller,
@@ -235,7 +236,7 @@ impl<'a> Batch<'a> {
                 n: Some(n),
                 actor: actor.clone(),
                 idempotency: decision.idempotency.clone().filter(|_| self.events.len() == folded),
-                event: event.clone(),
+                event: self.committed(org, event),
             };
             let start = self.start_line();
             line.write(&mut self.lines);
@@ -250,6 +251,15 @@ impl<'a> Batch<'a> {
             self.events.push(line);
         }
         Ok(())
+    }
+
+    /// The event as its line has it: commitments stand in it for personal values.
+    fn committed(&mut self, org: Option<OrganizationId>, event: &Event) -> Event {
+        let mut event = event.clone();
+        if let Event::TokenImported(TokenImported { owner: Some(owner), .. }) = &mut event {
+            *owner = self.people.name(org, owner, self.random).as_str().into();
+        }
+        event
     }
 
     /// Ends the batch. There is no draft when nothing is to be recorded.
@@ -307,12 +317,12 @@ pub(crate) fn answer(
             {
                 place
             }
-            _ => verify::place_of(state, caller, &inquiry.question())?,
+            _ => verify::place_of(state, caller, &inquiry.question(state))?,
         };
         places.push(place);
     }
     let questions = inquiries.iter().zip(places);
     Ok(questions
-        .map(|(inquiry, place)| verify::verify(state, caller, &inquiry.question(), place, at))
+        .map(|(inquiry, place)| verify::verify(state, caller, &inquiry.question(state), place, at))
         .collect())
 }

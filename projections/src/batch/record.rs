@@ -154,7 +154,8 @@ impl Batch<'_> {
     ) {
         let asked = asked_by(call, permission);
         match &caller.principal {
-            Principal::System(_) => {}
+            // Nothing stands under a name that anybody may have; what such a caller changes names it as its actor.
+            Principal::System(_) | Principal::Outsider(_) => {}
             Principal::AdminToken => self.note_admin(call, asked, seen),
             Principal::Token(token, shown) => {
                 let code = rejection.filter(|rejection| rejection.is_refusal()).map(|_| Code::Forbidden);

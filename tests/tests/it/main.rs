@@ -12,6 +12,7 @@ mod faults;
 mod golden;
 mod hostile;
 mod idempotency;
+mod intake;
 mod kill;
 mod life;
 mod limits;

@@ -2,6 +2,7 @@
 
 mod expires;
 mod identify;
+mod import;
 mod list;
 mod mint;
 mod narrow;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Find whose token a text is
     Identify(identify::Args),
+    /// Import keys that were issued elsewhere, by their hashes
+    Import(import::Args),
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
@@ -59,6 +62,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Revoke(args) => return revoke::run(context, args).await,
         Command::Verify(args) => return verify::run(context, args).await,
         Command::Identify(args) => identify::run(context, args).await?,
+        Command::Import(args) => return import::run(context, args).await,
     }
     Ok(Exit::Success)
 }

@@ -28,7 +28,7 @@ impl Subject {
         self.token_stdin || self.subject_file.is_some()
     }
 
-    pub(super) fn read(&self, context: &Context) -> Result<SecretString, Failure> {
+    pub(in crate::commands) fn read(&self, context: &Context) -> Result<SecretString, Failure> {
         if let Some(path) = &self.subject_file {
             return secret_file::token(path, context.options.insecure_token_file).map_err(at_fault);
         }

@@ -13,9 +13,8 @@ fn onlooker(permission: &str) -> (Value, &'static str) {
     match permission {
         "instance:read" => (json!({"instance": true}), "instance-verifier"),
         "instance:update" | "organizations:create" => (json!({"instance": true}), "instance-auditor"),
-        "organizations:read" | "projects:read" | "roles:read" | "tokens:read" | "policies:read" => {
-            (acme, "verifier")
-        }
+        "organizations:read" | "projects:read" | "roles:read" | "tokens:read" | "policies:read"
+        | "leaks:read" => (acme, "verifier"),
         _ => (acme, "auditor"),
     }
 }

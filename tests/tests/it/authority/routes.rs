@@ -101,5 +101,12 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new("POST", "/v1/tokens/{id}/rotate", "tokens:rotate").body(json!({})),
         Route::new("POST", "/v1/tokens/{id}/revoke", "tokens:revoke").body(json!({})),
         Route::new("DELETE", "/v1/tokens/{id}", "tokens:revoke"),
+        Route::new("POST", "/v1/tokens/import", "tokens:import")
+            .body(json!({"items": [{
+                "name": "key", "scope": {"organization": "acme"}, "grants": ["verifier"], "algorithm": "blake3",
+                "hash": "cd".repeat(32)
+            }]}))
+            .stranger(200),
+        Route::new("GET", "/v1/leaks", "leaks:read").stranger(200),
     ]
 }

@@ -31,6 +31,8 @@ pub(super) enum Kind {
     /// One of a few words.
     Word,
     Prefix,
+    /// 64 hexadecimal digits.
+    Hash,
     /// Whatever was presented.
     Anything,
     Metadata,
@@ -59,15 +61,18 @@ pub(super) enum Kind {
 pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
     match (owner, name) {
         ("NewOrganization" | "NewProject" | "NewRole" | "Rename", "name") => Kind::Label,
-        ("Rename", "display_name") => Kind::Removable(128),
+        ("Rename", "display_name") | ("LeakReport", "source") => Kind::Removable(128),
         ("NewOrganization" | "NewProject", "display_name")
-        | ("NewToken" | "NarrowToken" | "UpdateToken", "name") => Kind::Text(128),
+        | ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "name") => Kind::Text(128),
 
-        ("NewToken" | "NarrowToken" | "UpdateToken", "description")
-        | ("Revoke" | "Suspend" | "Delete", "note") => Kind::Removable(1_024),
+        ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "description")
+        | ("Revoke" | "Suspend" | "Delete", "note")
+        | ("ImportKey", "owner") => Kind::Removable(1_024),
 
-        ("NewToken" | "NarrowToken" | "UpdateToken" | "Draft", "grants") if is_item => Kind::Grant,
-        ("NewToken" | "NarrowToken", "allowed_networks") if is_item => Kind::Network,
+        ("NewToken" | "NarrowToken" | "UpdateToken" | "Draft" | "ImportKey", "grants") if is_item => {
+            Kind::Grant
+        }
+        ("NewToken" | "NarrowToken" | "ImportKey", "allowed_networks") if is_item => Kind::Network,
         ("NewRole" | "RoleChange", "permissions" | "add" | "remove") if is_item => Kind::Pattern,
         ("NewRole" | "RoleChange", "permissions" | "add" | "remove") => Kind::Permissions,
         ("Explain", "id") => Kind::Token,
@@ -80,29 +85,35 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
             Kind::Count { most: u32::MAX.into() }
         }
         (_, "grants" | "allowed_networks" | "allowed_roles") => Kind::List { most: 64 },
-        ("VerifyBatch", "items") if is_item => Kind::Object,
-        ("VerifyBatch", "items") => Kind::List { most: 1_000 },
+        ("VerifyBatch" | "Import", "items") if is_item => Kind::Object,
+        ("VerifyBatch" | "Import", "items") => Kind::List { most: 1_000 },
         ("NewToken" | "NarrowToken" | "UpdateToken", "expires_in") | ("Rotate", "overlap") => Kind::Duration,
-        ("NewToken" | "NarrowToken" | "UpdateToken", "expires_at") => Kind::End,
-        ("NewToken" | "NarrowToken", "not_before") => Kind::Beginning,
-        ("NewToken" | "NarrowToken" | "UpdateToken", "metadata") => Kind::Metadata,
+        ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "expires_at") => Kind::End,
+        ("NewToken" | "NarrowToken" | "ImportKey", "not_before") | ("ImportKey", "created_at") => {
+            Kind::Beginning
+        }
+        ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "metadata") => Kind::Metadata,
         ("Scope" | "Explain", "organization" | "project") => Kind::Reference,
         ("Verify", "organization" | "project") => Kind::Asked(128),
         ("Verify", "resource") => Kind::Asked(256),
         ("Verify" | "Explain", "permission") => Kind::Permission,
         ("Client" | "Explain", "address") => Kind::Address,
-        ("Client", "agent") | ("Verify" | "Identify", "token") => Kind::Anything,
+        ("Client", "agent") | ("Verify" | "Identify" | "LeakReport", "token") => Kind::Anything,
         ("Identify", "prefix") => Kind::Prefix,
-        ("Revoke", "reason") | ("PolicyChange", "answers") | ("Delete", "confirm") | ("NewRole", "level") => {
-            Kind::Word
-        }
+        ("LeakReport" | "ImportKey", "hash") => Kind::Hash,
+        ("LeakReport", "url") => Kind::Removable(2_048),
+        ("Revoke", "reason")
+        | ("PolicyChange", "answers")
+        | ("Delete", "confirm")
+        | ("NewRole", "level")
+        | ("ImportKey", "algorithm") => Kind::Word,
         ("Revoke", "cascade")
         | ("Scope", "instance")
         | ("OrganizationPolicyChange", "expiry_required" | "rotation_enforced")
-        | ("OrganizationPolicyChange" | "Sweep", "dry_run") => Kind::Flag,
+        | ("OrganizationPolicyChange" | "Sweep" | "Import", "dry_run") => Kind::Flag,
         ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
         ("PolicyChange", "record_within_ms") => Kind::Number { least: 1, most: 10_000 },
-        ("NewToken" | "Draft", "scope")
+        ("NewToken" | "Draft" | "ImportKey", "scope")
         | ("Verify", "client")
         | ("Explain", "draft")
         | ("InstanceChange", "policy") => Kind::Object,
@@ -212,6 +223,9 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
         Kind::Prefix => {
             [wrong("¦chyo¦chyo_12345678"), open("ch\u{202e}yo_¦chyo_¦chyo_1234567¦%%%%%%")].concat()
         }
+        Kind::Hash => {
+            [wrong("¦a¦\u{202e}¦0x00"), long("a", 63, Is::Wrong), long("g", 64, Is::Wrong)].concat()
+        }
         Kind::Anything => {
             [right("¦ ¦a\u{0}b¦\u{202e}¦ключ¦chyo_short"), long("x", 20_000, Is::Right)].concat()
         }
@@ -316,9 +330,11 @@ fn metadata() -> Vec<(Value, Is)> {
 /// A value of a field that is taken, where the field is not better left out.
 pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
     Some(match (owner, field, kind) {
+        ("ImportKey", "hash", _) => json!("ab".repeat(32)),
+        (_, "algorithm", _) => json!("sha256"),
         // One of two that exclude each other.
         // And what suits one caller does not suit another.
-        (_, "expires_at" | "prefix" | "instance", _)
+        (_, "expires_at" | "prefix" | "hash" | "instance", _)
         | ("Scope", "project", _)
         | ("Explain", "id" | "address", _)
         | ("RoleChange", "permissions" | "remove", _)

@@ -1,0 +1,69 @@
+//! The settings of rate limits.
+
+use anyhow::{Context as _, Result};
+use api::{PartnerKeys, Rate, Rates};
+use clap::Args;
+use serde::Deserialize;
+use std::num::NonZeroU32;
+use std::path::Path;
+
+/// A rate, or none for no limit.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Limit(Option<Rate>);
+
+impl TryFrom<String> for Limit {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        read(&text)
+    }
+}
+
+fn read(text: &str) -> Result<Limit, String> {
+    if text == "off" {
+        return Ok(Limit(None));
+    }
+    text.parse().map(|rate| Limit(Some(rate))).map_err(|error: String| format!("{error}, or off"))
+}
+
+/// How often what may be asked, by one caller from one address.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct LimitArgs {
+    /// Tokens that one caller mints or narrows from one address, or `off` [default: 1200/m]
+    #[arg(long, env = "CHANCERY_LIMIT_MINTS", value_name = "RATE", value_parser = read)]
+    pub(crate) limit_mints: Option<Limit>,
+    /// Texts that one caller identifies from one address, or `off` [default: 120/m]
+    #[arg(long, env = "CHANCERY_LIMIT_IDENTIFY", value_name = "RATE", value_parser = read)]
+    pub(crate) limit_identify: Option<Limit>,
+    /// Leaks that are reported from one address, or `off` [default: 60/m]
+    #[arg(long, env = "CHANCERY_LIMIT_LEAKS", value_name = "RATE", value_parser = read)]
+    pub(crate) limit_leaks: Option<Limit>,
+    /// Answers that a presented text is unknown, to one caller about one address, or `off` [default: 1200/m]
+    #[arg(long, env = "CHANCERY_LIMIT_UNKNOWN", value_name = "RATE", value_parser = read)]
+    pub(crate) limit_unknown: Option<Limit>,
+}
+
+impl LimitArgs {
+    /// The rates, each by the first that says one.
+    pub(super) fn rates(self, file: Self) -> Rates {
+        let rate = |given: Option<Limit>, file: Option<Limit>, usual: u32| match given.or(file) {
+            Some(Limit(rate)) => rate,
+            None => NonZeroU32::new(usual).map(Rate::per_minute),
+        };
+        Rates {
+            mints: rate(self.limit_mints, file.limit_mints, 1_200),
+            identify: rate(self.limit_identify, file.limit_identify, 120),
+            leaks: rate(self.limit_leaks, file.limit_leaks, 60),
+            unknown: rate(self.limit_unknown, file.limit_unknown, 1_200),
+        }
+    }
+}
+
+/// The public keys of a partner that signs reports of leaks, as it publishes them.
+pub(super) fn partner_keys(path: Option<&Path>) -> Result<PartnerKeys> {
+    let Some(path) = path else { return Ok(PartnerKeys::default()) };
+    let about = || format!("the partner's keys in {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(about)?;
+    PartnerKeys::read(&text).map_err(anyhow::Error::msg).with_context(about)
+}

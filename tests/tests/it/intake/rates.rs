@@ -1,0 +1,84 @@
+use crate::never_issued;
+use api::Rates;
+use chancery_tests::{Actor, NodeOptions, World};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+async fn limited(rates: Rates) -> World {
+    World::with(|options| NodeOptions { rates, ..options }).await
+}
+
+async fn refused(actor: &Actor, path: &str, body: Value) -> u64 {
+    let answer = actor.post(path, body).await;
+    answer.refused(429, "rate_limited");
+    answer.header("retry-after").parse().unwrap()
+}
+
+#[tokio::test]
+async fn garbage_is_turned_away_and_a_known_token_never_is() {
+    let world = limited(Rates { unknown: Some("3/m".parse().unwrap()), ..Rates::default() }).await;
+    let tenants = world.tenants().await;
+    let token = tenants.owner.mint("t", json!({"organization": "acme"}), &["member"]).await;
+    let ask = |text: &str, address: &str| json!({"token": text, "client": {"address": address}});
+    for _ in 0..3 {
+        assert_eq!(tenants.verifier.verify_with(ask(&never_issued(1), "192.0.2.1")).await.code(), "unknown");
+    }
+    let wait = refused(&tenants.verifier, "/v1/verify", ask(&never_issued(1), "192.0.2.1")).await;
+    assert!((1..=60).contains(&wait), "{wait}");
+    for _ in 0..20 {
+        assert_eq!(tenants.verifier.verify_with(ask(&token.secret, "192.0.2.1")).await.code(), "valid");
+    }
+    // Another sender, and another service, have their own.
+    assert_eq!(tenants.verifier.verify_with(ask(&never_issued(1), "192.0.2.2")).await.code(), "unknown");
+    assert_eq!(
+        tenants.other_verifier.verify_with(ask(&never_issued(1), "192.0.2.1")).await.code(),
+        "unknown"
+    );
+    // A batch is withheld only when nothing in it is known.
+    let batch = |texts: &[&str]| {
+        let items: Vec<Value> = texts.iter().map(|text| ask(text, "192.0.2.1")).collect();
+        json!({"items": items})
+    };
+    refused(&tenants.verifier, "/v1/verify/batch", batch(&[&never_issued(1)])).await;
+    let mixed = tenants.verifier.post("/v1/verify/batch", batch(&[&never_issued(1), &token.secret])).await;
+    assert_eq!(mixed.expect(200)["items"][1]["code"], "valid");
+    world.pass(Duration::from_secs(20));
+    assert_eq!(tenants.verifier.verify_with(ask(&never_issued(1), "192.0.2.1")).await.code(), "unknown");
+    let metrics = world.node.anon().get("/metrics").await.text;
+    assert!(metrics.contains("chancery_limited_total{limit=\"unknown\"} 2"), "{metrics}");
+}
+
+#[tokio::test]
+async fn credentials_that_nobody_has_are_turned_away_by_address() {
+    let world = limited(Rates { unknown: Some("2/m".parse().unwrap()), ..Rates::default() }).await;
+    let tenants = world.tenants().await;
+    for seed in 0..2 {
+        world.node.token(&never_issued(seed)).get("/v1/whoami").await.refused(401, "token_unknown");
+    }
+    world.node.token(&never_issued(2)).get("/v1/whoami").await.refused(429, "rate_limited");
+    tenants.owner.get("/v1/whoami").await.expect(200);
+}
+
+#[tokio::test]
+async fn mints_identification_and_reports_have_limits_of_their_own() {
+    let rate = Some("8/h".parse().unwrap());
+    let world = limited(Rates { mints: rate, identify: rate, leaks: rate, ..Rates::default() }).await;
+    let tenants = world.tenants().await;
+    let (owner, anon) = (&tenants.owner, world.node.anon());
+    let mint =
+        |n: usize| json!({"name": format!("n{n}"), "scope": {"organization": "acme"}, "grants": ["member"]});
+    for n in 0..8 {
+        owner.post("/v1/tokens", mint(n)).await.expect(201);
+        owner.post("/v1/tokens/identify", json!({"token": "x"})).await.expect(200);
+        anon.post("/v1/leaks", json!({"token": "x"})).await.expect(202);
+    }
+    refused(owner, "/v1/tokens", mint(8)).await;
+    refused(owner, "/v1/tokens/narrow", json!({"name": "n"})).await;
+    refused(owner, "/v1/tokens/identify", json!({"token": "x"})).await;
+    refused(&anon, "/v1/leaks", json!({"token": "x"})).await;
+    // What is turned away leaves everything else alone.
+    owner.get("/v1/tokens").await.expect(200);
+    world.node.admin().post("/v1/tokens", mint(9)).await.expect(201);
+    world.pass(Duration::from_mins(8));
+    owner.post("/v1/tokens", mint(10)).await.expect(201);
+}
