@@ -43,7 +43,7 @@ fn read(app: &App, question: wire::Verify) -> Result<Inquiry, Problem> {
         permission,
         organization: read_text(app, "organization", question.organization, NAME)?,
         project: read_text(app, "project", question.project, NAME)?,
-        resource: read_resource(app, question.resource)?,
+        resource: read_text(app, "resource", question.resource, RESOURCE)?,
         client,
     })
 }
@@ -57,15 +57,6 @@ fn read_text(
 ) -> Result<Option<Box<str>>, Problem> {
     let Some(text) = text else { return Ok(None) };
     text::clean(field, &app.mask(&text), max).map(Some).map_err(|rejection| problem(&rejection.into()))
-}
-
-/// A service's own words, for the record only: what may not stand in one is left out rather than refused.
-fn read_resource(app: &App, text: Option<String>) -> Result<Option<Box<str>>, Problem> {
-    let Some(text) = text else { return Ok(None) };
-    if text.len() > RESOURCE {
-        return Err(invalid("resource", &text, "at most 256 bytes"));
-    }
-    Ok(Some(text::cut(&app.mask(&text), RESOURCE).into()))
 }
 
 fn read_client(app: &App, client: wire::Client) -> Result<Client, Problem> {

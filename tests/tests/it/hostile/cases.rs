@@ -443,10 +443,9 @@ fn paths(operation: &Operation, all: &mut Vec<Case>) {
     for parameter in &operation.path {
         let own = own(operation, parameter);
         let foreign = match &**parameter {
-            "organization" => ["<WEB>", "<TARGET>", "<HIDDEN>"],
-            "project" => ["<ACME>", "<OTHERWEB>", "<TARGET>"],
             "role" if operation.template.starts_with("/v1/roles/") => ["<ROLE>", "<WEB>", "<ACME>"],
-            "role" => ["<WEB>", "<TARGET>", "<HIDDEN>"],
+            "organization" | "role" => ["<WEB>", "<TARGET>", "<HIDDEN>"],
+            "project" => ["<ACME>", "<OTHERWEB>", "<TARGET>"],
             _ => ["<ACME>", "<WEB>", "<OTHER>"],
         };
         let texts = [

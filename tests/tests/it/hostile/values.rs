@@ -72,11 +72,14 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewToken" | "NarrowToken" | "UpdateToken" | "Draft" | "ImportKey", "grants") if is_item => {
             Kind::Grant
         }
-        ("NewToken" | "NarrowToken" | "ImportKey", "allowed_networks") if is_item => Kind::Network,
+        ("NewToken" | "NarrowToken" | "ImportKey" | "OrganizationPolicyChange", "allowed_networks")
+            if is_item =>
+        {
+            Kind::Network
+        }
         ("NewRole" | "RoleChange", "permissions" | "add" | "remove") if is_item => Kind::Pattern,
         ("NewRole" | "RoleChange", "permissions" | "add" | "remove") => Kind::Permissions,
         ("Explain", "id") => Kind::Token,
-        ("OrganizationPolicyChange", "allowed_networks") if is_item => Kind::Network,
         ("OrganizationPolicyChange", "max_lifetime" | "default_lifetime") => Kind::Lifetime,
         ("OrganizationPolicyChange", "allowed_roles") if is_item => Kind::Role,
         ("OrganizationPolicyChange" | "PolicyChange", "max_inactive_days") => Kind::Count { most: 365 },
