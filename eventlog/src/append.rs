@@ -1,7 +1,8 @@
 //! The statement that appends, and how its errors are read.
 
-use sqlx::postgres::PgConnection;
-use sqlx::{Executor, Row, SqlSafeStr};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::query::Query;
+use sqlx::{Executor, Postgres, Row as _, SqlSafeStr};
 
 use crate::draft::{Condition, Draft};
 use crate::error::{certainly_undone, describe, violated_unique};
@@ -28,29 +29,41 @@ pub(crate) enum Attempt {
 /// Both conditions are parameters that may be null: one text for all three, over a table of one row. The
 /// casts fix the parameters' types, which the server would otherwise infer from their neighbours.
 macro_rules! append_sql {
-    ($more:literal) => {
+    ($here:literal, $more:literal) => {
         concat!(
             "WITH head AS (
                  UPDATE chancery.log_head
                  SET size = size + $2::int8, version = version + $3::int8,
                      last_lifecycle = CASE WHEN $3 > 0 THEN $1::uuid ELSE last_lifecycle END
-                 WHERE ($5::uuid IS NULL OR last_lifecycle = $5) AND ($6::int8 IS NULL OR size = $6)
-                 RETURNING size - $2::int8 AS first, version - $3::int8 AS version
+                 WHERE ",
+            $here,
+            "($5::uuid IS NULL OR last_lifecycle = $5) AND ($6::int8 IS NULL OR size = $6)
+                 RETURNING size - $2::int8 AS first, version - $3::int8 AS version, ctid AS row
              )",
             $more,
-            " INSERT INTO chancery.commits (first, version, committed_at, count, lifecycle, id, lines)
-              SELECT first, version, clock_timestamp(), $2, $3, $1, $4::text FROM head
-              RETURNING first, version, (extract(epoch FROM committed_at) * 1000000)::int8"
+            ", added AS (
+                 INSERT INTO chancery.commits (first, version, committed_at, count, lifecycle, id, lines)
+                 SELECT first, version, clock_timestamp(), $2, $3, $1, $4::text FROM head
+                 RETURNING committed_at
+             )
+             SELECT first, version, (extract(epoch FROM committed_at) * 1000000)::int8, head.row::text
+             FROM head, added"
         )
     };
 }
 
-const APPEND: &str = append_sql!("");
+const APPEND: &str = append_sql!("", "");
+
+/// The same where the head's row is known to have been: found there, it need not be looked for. Every append leaves a
+/// version of the row behind, and a snapshot that somebody holds open keeps all of them: looking for the last one would
+/// take longer with every append. Changes nothing when the row has moved on.
+const APPEND_HERE: &str = append_sql!("ctid = $7::text::tid AND ", "");
 
 /// The same with personal and sealed rows, each inserted only if the head was updated. A commitment that is
 /// there already has the same value, or it would not be the same commitment; a sealed key that is there
 /// already is from an answer that has run out.
 const APPEND_WITH: &str = append_sql!(
+    "",
     ", personal AS (
          INSERT INTO chancery.personal (commitment, salt, kind, value)
          SELECT value.* FROM head, unnest($7::bytea[], $8::bytea[], $9::text[], $10::text[]) AS value
@@ -63,35 +76,36 @@ const APPEND_WITH: &str = append_sql!(
      )"
 );
 
-/// Parses and plans the statement ahead, so that the first append is one round trip like all others.
+/// Parses and plans the statements ahead, so that the first append is one round trip like all others.
 pub(crate) async fn prepare(connection: &mut PgConnection) -> Result<(), Error> {
-    connection
-        .prepare(APPEND.into_sql_str())
-        .await
-        .map(|_| ())
-        .map_err(|error| Error::from_sqlx("preparing to append", &error))
+    for sql in [APPEND, APPEND_HERE] {
+        let prepared = connection.prepare(sql.into_sql_str()).await;
+        prepared.map_err(|error| Error::from_sqlx("preparing to append", &error))?;
+    }
+    Ok(())
 }
+
+/// Where the head's row was after this connection's last append.
+pub(crate) type Row = String;
 
 /// Sends the draft. A row means that the transaction has committed: `fetch_optional` reads up to the server's
 /// ready-for-query, which comes after the commit; the row itself comes before.
+///
+/// With `here`, the head's row is first tried there, and looked for only if that changed nothing.
 pub(crate) async fn send(
     connection: &mut PgConnection,
     draft: &Draft,
     condition: Condition,
-) -> Result<Option<Place>, sqlx::Error> {
-    let (last_lifecycle, size) = match condition {
-        Condition::LastLifecycle(id) => (Some(id), None),
-        Condition::Size(size) => (None, Some(to_db(size))),
-        Condition::Always => (None, None),
-    };
+    here: Option<&Row>,
+) -> Result<Option<(Place, Row)>, sqlx::Error> {
     let plain = draft.personal.is_empty() && draft.sealed.is_empty();
-    let mut query = sqlx::query(if plain { APPEND } else { APPEND_WITH })
-        .bind(draft.id)
-        .bind(i64::from(draft.count))
-        .bind(i64::from(draft.lifecycle))
-        .bind(&draft.lines)
-        .bind(last_lifecycle)
-        .bind(size);
+    if let Some(here) = here.filter(|_| plain) {
+        let row = bind(APPEND_HERE, draft, condition).bind(here).fetch_optional(&mut *connection).await?;
+        if row.is_some() {
+            return row.map(|row| read(&row)).transpose();
+        }
+    }
+    let mut query = bind(if plain { APPEND } else { APPEND_WITH }, draft, condition);
     if !plain {
         let personal = &draft.personal;
         query = query
@@ -104,7 +118,27 @@ pub(crate) async fn send(
             .bind(draft.sealed.iter().map(|sealed| sealed.until).collect::<Vec<_>>());
     }
     let row = query.fetch_optional(connection).await?;
-    row.map(|row| place_of(&row)).transpose()
+    row.map(|row| read(&row)).transpose()
+}
+
+/// What all of the statements take.
+fn bind<'d>(sql: &'static str, draft: &'d Draft, condition: Condition) -> Query<'d, Postgres, PgArguments> {
+    let (last_lifecycle, size) = match condition {
+        Condition::LastLifecycle(id) => (Some(id), None),
+        Condition::Size(size) => (None, Some(to_db(size))),
+        Condition::Always => (None, None),
+    };
+    sqlx::query(sql)
+        .bind(draft.id)
+        .bind(i64::from(draft.count))
+        .bind(i64::from(draft.lifecycle))
+        .bind(&draft.lines)
+        .bind(last_lifecycle)
+        .bind(size)
+}
+
+fn read(row: &PgRow) -> Result<(Place, Row), sqlx::Error> {
+    Ok((place_of(row)?, row.try_get(3)?))
 }
 
 /// What an error says about the attempt that met it.

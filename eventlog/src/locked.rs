@@ -80,11 +80,11 @@ impl<'writer> Locked<'writer> {
         self.writer.faults().at(Point::Locked).await?;
         let ceiling = self.writer.statement_ceiling();
         let condition = Condition::Size(self.head.size);
-        let sending = append::send(&mut self.connection, draft, condition);
+        let sending = append::send(&mut self.connection, draft, condition, None);
         // Nothing has been committed as long as COMMIT has not been sent: every error up to here is a plain
         // failure.
         let place = match timeout(ceiling, sending).await.map_err(|_| silent())? {
-            Ok(Some(place)) => place,
+            Ok(Some((place, _))) => place,
             Ok(None) => return Err(Error::corrupt("the head moved while it was locked")),
             Err(error) => {
                 // Only a connection that is gone has certainly given the lock back.

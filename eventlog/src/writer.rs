@@ -56,6 +56,8 @@ pub struct Writer {
     /// Taken out while a statement runs: only a connection whose statement ended well comes back.
     connection: Option<PgConnection>,
     in_doubt: Option<Uuid>,
+    /// Where the head's row was after the last append: a hint, good until somebody else appends.
+    head_row: Option<append::Row>,
     faults: Faults,
 }
 
@@ -65,7 +67,8 @@ impl Writer {
         settings: Settings,
         faults: Faults,
     ) -> Result<Writer, Error> {
-        let mut writer = Writer { options, settings, connection: None, in_doubt: None, faults };
+        let mut writer =
+            Writer { options, settings, connection: None, in_doubt: None, head_row: None, faults };
         let connection = writer.take().await?;
         writer.put_back(connection);
         Ok(writer)
@@ -243,7 +246,7 @@ impl Writer {
         }
         let is_free = self.faults.unconditional() && draft.lifecycle == 0;
         let condition = if is_free { Condition::Always } else { condition };
-        let sending = append::send(&mut connection, draft, condition);
+        let sending = append::send(&mut connection, draft, condition, self.head_row.as_ref());
         let Ok(result) = timeout(self.statement_ceiling(), sending).await else {
             return Attempt::Unknown("the server did not answer in time".into());
         };
@@ -253,7 +256,9 @@ impl Writer {
                     return Attempt::Unknown(error.to_string());
                 }
                 self.put_back(connection);
-                row.map_or(Attempt::ConditionFailed, Attempt::Committed)
+                let Some((place, head_row)) = row else { return Attempt::ConditionFailed };
+                self.head_row = Some(head_row);
+                Attempt::Committed(place)
             }
             Err(error) => {
                 let attempt = append::judge(&error);
