@@ -130,27 +130,30 @@ impl App {
 
     /// What a presented text proves, before anything is looked up.
     pub(crate) fn credential(&self, text: &str) -> Credential {
-        let hashes = self.hashes(text);
+        let (hashes, shape) = self.presented(text);
         if self.0.admin.as_ref().is_some_and(|admin| admin.is(&hashes.own)) {
             return Credential::AdminToken;
         }
         match hashes.imported {
             Some(_) => Credential::Foreign(hashes),
-            None => {
-                Credential::Secret { hash: hashes.own, malformed: secret::shape(text) == Shape::Malformed }
-            }
+            None => Credential::Secret { hash: hashes.own, malformed: shape == Shape::Malformed },
         }
     }
 
-    /// What a presented text can be known by. One that is of our own form was not imported.
+    /// What a presented text can be known by.
     pub(crate) fn hashes(&self, text: &str) -> Hashes {
-        let own = SecretHash::of(text);
-        let imported = (secret::shape(text) == Shape::Foreign).then(|| {
+        self.presented(text).0
+    }
+
+    /// What a presented text can be known by, and its form. One that is of our own form was not imported.
+    pub(crate) fn presented(&self, text: &str) -> (Hashes, Shape) {
+        let (own, shape) = (SecretHash::of(text), secret::shape(text));
+        let imported = (shape == Shape::Foreign).then(|| {
             let sha256 = Digest(Sha256::digest(text.as_bytes()).into());
             let key = self.node().import_key();
             [key.hash(Algorithm::Blake3, &Digest(own.0)), key.hash(Algorithm::Sha256, &sha256)]
         });
-        Hashes { own, imported }
+        (Hashes { own, imported }, shape)
     }
 
     /// Text as it may be kept: secrets in it are masked, the break-glass token as well, which no checksum tells.

@@ -8,7 +8,7 @@ use domain::event::{By, Subject};
 use domain::import::Hashes;
 use domain::query::Read;
 use domain::rejection::Rejection;
-use domain::secret::{Secret, SecretHash};
+use domain::secret::Secret;
 use domain::state::State;
 use domain::verify::{Code, Question, Verdict};
 use std::net::IpAddr;
@@ -97,10 +97,8 @@ impl Work {
 /// One question about a presented token.
 #[derive(Clone, Debug)]
 pub struct Inquiry {
-    /// BLAKE3 of the presented text.
-    pub hash: SecretHash,
-    /// What would be kept of the text if it was imported; none where it cannot have been.
-    pub imported: Option<[SecretHash; 2]>,
+    /// What the presented text can be known by.
+    pub hashes: Hashes,
     /// The text starts like one of ours and its checksum fails.
     pub malformed: bool,
     /// What it would do.
@@ -119,7 +117,7 @@ impl Inquiry {
     /// The question that the domain decides on a state.
     pub fn question(&self, state: &State) -> Question<'_> {
         Question {
-            hash: Hashes { own: self.hash, imported: self.imported }.known(state),
+            hash: self.hashes.known(state),
             malformed: self.malformed,
             permission: self.permission.as_deref(),
             organization: self.organization.as_deref(),

@@ -13,7 +13,7 @@ use crate::edge::codes;
 use crate::error::{invalid, problem};
 use crate::wire;
 use domain::permission::Permission;
-use domain::secret::{self, Shape};
+use domain::secret::Shape;
 use domain::text;
 use domain::verify::{Code, Verdict};
 use projections::{Call, Client, Inquiry, Outcome};
@@ -35,11 +35,10 @@ fn read(app: &App, question: wire::Verify) -> Result<Inquiry, Problem> {
         }
     };
     let client = question.client.map(|client| read_client(app, client)).transpose()?.unwrap_or_default();
-    let hashes = app.hashes(&question.token);
+    let (hashes, shape) = app.presented(&question.token);
     Ok(Inquiry {
-        hash: hashes.own,
-        imported: hashes.imported,
-        malformed: secret::shape(&question.token) == Shape::Malformed,
+        hashes,
+        malformed: shape == Shape::Malformed,
         permission,
         organization: read_text(app, "organization", question.organization, NAME)?,
         project: read_text(app, "project", question.project, NAME)?,
