@@ -190,8 +190,7 @@ fn unreadable(operation: &Operation, all: &mut Vec<Case>) {
     }
     let case = Case { headers: Vec::new(), ..plain(operation) };
     all.push(case.because("media type", "none", Expect::Status(&[415])));
-    let is_large = ["/v1/verify/batch", "/v1/leaks", "/v1/tokens/import"].contains(&&*operation.template);
-    let limit = if is_large { 1 << 20 } else { 1 << 16 };
+    let limit = operation.body_limit();
     let padded = [&good[..], &vec![b' '; limit + 256 - good.len()]].concat();
     all.push(plain(operation).body(padded).because("size", "too much", Expect::Status(&[413])));
     let padded = [&good[..], &vec![b' '; limit - good.len() - 512]].concat();

@@ -38,6 +38,12 @@ impl Operation {
     pub(super) fn is_change(&self) -> bool {
         self.headers.iter().any(|name| name == "Idempotency-Key")
     }
+
+    /// The largest body that it takes, in bytes.
+    pub(super) fn body_limit(&self) -> usize {
+        let is_large = ["/v1/verify/batch", "/v1/leaks", "/v1/tokens/import"].contains(&&*self.template);
+        if is_large { 1 << 20 } else { 1 << 16 }
+    }
 }
 
 impl Field {

@@ -70,7 +70,7 @@ async fn a_frame_that_lies_changes_nothing() {
     let (mut sent, mut answered) = (0, 0);
     for operation in operations(&api::document()).iter().filter(|operation| operation.body.is_some()) {
         let case = plain(operation);
-        let limit = if operation.template.ends_with("/batch") { 1 << 20 } else { 1 << 16 };
+        let limit = operation.body_limit();
         let count = frames(b"{}", limit).len();
         for index in 0..count {
             let body = ground.fill(case.body.as_ref().unwrap());
