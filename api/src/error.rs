@@ -62,6 +62,9 @@ fn rejected(rejection: &Rejection) -> Problem {
             Problem::new(codes::INVALID_VALUE).detail(detail).field(*field, wrong(value, expected))
         }
         Rejection::TokenEnded { .. } => Problem::new(codes::TOKEN_ENDED).detail(detail),
+        Rejection::InvitationEnded { .. } => Problem::new(codes::INVITATION_ENDED).detail(detail),
+        Rejection::AlreadyMember { .. } => Problem::new(codes::ALREADY_MEMBER).detail(detail),
+        Rejection::LastOwner { .. } => Problem::new(codes::LAST_OWNER).detail(detail),
         Rejection::PreconditionFailed { .. } => Problem::new(codes::PRECONDITION_FAILED).detail(detail),
         Rejection::IdempotencyKeyReused => Problem::new(codes::IDEMPOTENCY_KEY_REUSED).detail(detail),
     }

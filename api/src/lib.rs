@@ -14,16 +14,20 @@ pub mod edge;
 mod error;
 mod front;
 mod instance;
+mod invitations;
+mod members;
 mod object;
 mod openapi;
 mod organizations;
 mod page;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
+mod people;
 mod projects;
 mod respond;
 mod system;
 mod tokens;
+mod users;
 mod verify;
 pub mod wire;
 

@@ -1,7 +1,7 @@
 //! The routes and the OpenAPI document, from the same annotations.
 
 use crate::app::App;
-use crate::{instance, organizations, projects, system, tokens, verify};
+use crate::{instance, invitations, members, organizations, projects, system, tokens, users, verify};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use utoipa::OpenApi;
@@ -52,6 +52,16 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(organizations::show::show, organizations::rename::rename))
         .routes(routes!(projects::create::create, projects::list::list))
         .routes(routes!(projects::show::show, projects::rename::rename))
+        .routes(routes!(invitations::create::create, invitations::list::list))
+        .routes(routes!(invitations::show::show, invitations::withdraw::withdraw))
+        .routes(routes!(invitations::reissue::reissue))
+        .routes(routes!(invitations::accept::accept))
+        .routes(routes!(members::list::list))
+        .routes(routes!(members::show::show, members::update::update))
+        .routes(routes!(members::remove::remove))
+        .routes(routes!(users::list::list))
+        .routes(routes!(users::show::show))
+        .routes(routes!(users::offboard::offboard))
         .routes(routes!(tokens::mint::mint, tokens::list::list))
         .routes(routes!(tokens::narrow::narrow))
         .routes(routes!(tokens::identify::identify))

@@ -1,6 +1,7 @@
 //! Who calls, what they may do, and whether they could hand a thing on.
 
 use crate::event::{Actor, By};
+use crate::id::UserId;
 use crate::network::Networks;
 use crate::permission::{Pattern, PermissionSet};
 use crate::rejection::Rejection;
@@ -46,6 +47,9 @@ pub enum Principal {
     System(&'static str),
     /// The holder of a token, and which of its secrets was shown.
     Token(Arc<Token>, Shown),
+    /// Whoever holds the text of an invitation, as the person that accepting it makes or has made: it may do nothing
+    /// else.
+    Invited(UserId),
 }
 
 /// A credential that is not in force, and the token it belongs to if there is one.
@@ -86,6 +90,11 @@ impl Caller {
         Self { principal: Principal::System(job), address: None }
     }
 
+    /// The person of an invitation that is being accepted.
+    pub fn invited(user: UserId, address: Option<IpAddr>) -> Self {
+        Self { principal: Principal::Invited(user), address }
+    }
+
     /// The holder of a token, wherever it calls from.
     pub(crate) fn of_token(token: &Arc<Token>) -> Self {
         let shown = Shown { secret: token.secret, replaced: None };
@@ -96,8 +105,13 @@ impl Caller {
     pub fn token(&self) -> Option<&Arc<Token>> {
         match &self.principal {
             Principal::Token(token, _) => Some(token),
-            Principal::AdminToken | Principal::System(_) => None,
+            Principal::AdminToken | Principal::System(_) | Principal::Invited(_) => None,
         }
+    }
+
+    /// Whether it is bound by nothing.
+    fn is_unbound(&self) -> bool {
+        matches!(self.principal, Principal::AdminToken | Principal::System(_))
     }
 
     /// Who it is, as lines and answers write it.
@@ -106,6 +120,7 @@ impl Caller {
             Principal::AdminToken => By::AdminToken,
             Principal::System(job) => By::System(Cow::Borrowed(job)),
             Principal::Token(token, _) => token.by(),
+            Principal::Invited(user) => By::Session(*user),
         }
     }
 
@@ -118,6 +133,7 @@ impl Caller {
     pub fn may(&self, state: &State, permission: &str, place: Scope) -> bool {
         match &self.principal {
             Principal::AdminToken | Principal::System(_) => true,
+            Principal::Invited(_) => false,
             Principal::Token(token, _) => allows(state, token, permission, place),
         }
     }
@@ -125,7 +141,7 @@ impl Caller {
     /// Whether the caller may do `permission` at `place` or somewhere inside it: then it may look there, and sees
     /// what it may.
     pub fn may_somewhere(&self, state: &State, permission: &str, place: Scope) -> bool {
-        let Some(token) = self.token() else { return true };
+        let Some(token) = self.token() else { return self.is_unbound() };
         state.chain(token).all(|link| {
             link.grants.iter().any(|grant| {
                 let held = grant.place(link.scope);
@@ -159,7 +175,7 @@ impl Caller {
 
     /// Whether the caller may do anything at `place`, or somewhere inside it: then it may know that it exists.
     pub fn may_know(&self, place: Scope) -> bool {
-        self.token().is_none_or(|token| {
+        self.token().map_or(self.is_unbound(), |token| {
             token.grants.iter().any(|grant| {
                 let held = grant.place(token.scope);
                 held.contains(place) || place.contains(held)
@@ -169,7 +185,10 @@ impl Caller {
 
     /// Refuses unless the caller holds all that a token with this reach could do: the rule that nothing escalates.
     pub fn require_reach(&self, state: &State, reach: &Reach<'_>) -> Result<(), Rejection> {
-        let Some(token) = self.token() else { return Ok(()) };
+        let Some(token) = self.token() else {
+            let missing = vec!["everything: an invitation can only be accepted".to_owned()];
+            return if self.is_unbound() { Ok(()) } else { Err(Rejection::Escalation { missing }) };
+        };
         let mut missing = Vec::new();
         for grant in reach.grants {
             let place = grant.place(reach.scope);
@@ -182,7 +201,9 @@ impl Caller {
         }
         for link in state.chain(token) {
             // Starts need no look: who calls is in force, so all of its starts have passed.
-            if let Some(end) = link.expires_at
+            // A session stands for its person, who outlasts it.
+            let is_person = link.session && link.id == token.id;
+            if let Some(end) = link.expires_at.filter(|_| !is_person)
                 && reach.expires_at.is_none_or(|wanted| wanted > end)
             {
                 missing.push(format!("time from {end} on"));

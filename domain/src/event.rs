@@ -1,8 +1,11 @@
 //! Everything that can be enrolled. The names and shapes are stored: they are explicit, and pinned by snapshots.
 
-use crate::id::{OrganizationId, ProjectId, TokenId};
+use crate::id::{InvitationId, OrganizationId, ProjectId, TokenId, UserId};
 use crate::name::Name;
 use crate::network::Networks;
+use crate::people::{
+    InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged,
+};
 use crate::permission::PermissionSet;
 use crate::role::Level;
 use crate::scope::Grant;
@@ -331,6 +334,26 @@ pub enum Event {
         /// As it is.
         after: Naming,
     },
+    /// Somebody is asked to become a member.
+    MemberInvited(MemberInvited),
+    /// An invitation has another text.
+    InvitationReissued(InvitationReissued),
+    /// An invitation can no longer be accepted.
+    InvitationWithdrawn {
+        /// The invitation.
+        invitation: InvitationId,
+    },
+    /// Somebody became a member.
+    InvitationAccepted(InvitationAccepted),
+    /// A member holds another role.
+    MemberRoleChanged(MemberRoleChanged),
+    /// Somebody is no longer a member.
+    MemberRemoved(MemberRemoved),
+    /// A person left the whole instance.
+    UserOffboarded {
+        /// The person.
+        user: UserId,
+    },
     /// A token began.
     TokenMinted(TokenMinted),
     /// Something else is written about a token.
@@ -391,6 +414,17 @@ impl Event {
             | Self::TokenExpiryChanged { token, .. }
             | Self::TokenRotated(TokenRotated { token, .. })
             | Self::TokenRevoked(TokenRevoked { token, .. }) => Some(Subject::Token(*token)),
+            Self::MemberInvited(MemberInvited { invitation, .. })
+            | Self::InvitationReissued(InvitationReissued { invitation, .. })
+            | Self::InvitationWithdrawn { invitation } => {
+                organization.map(|organization| Subject::Invitation(organization, *invitation))
+            }
+            Self::InvitationAccepted(InvitationAccepted { token, .. }) => Some(Subject::Token(*token)),
+            Self::MemberRoleChanged(MemberRoleChanged { user, .. })
+            | Self::MemberRemoved(MemberRemoved { user, .. }) => {
+                organization.map(|organization| Subject::Member(organization, *user))
+            }
+            Self::UserOffboarded { user } => Some(Subject::User(*user)),
             Self::InstancePolicyChanged { .. } => Some(Subject::Instance),
             _ => None,
         }
@@ -408,6 +442,12 @@ pub enum Subject {
     Project(ProjectId),
     /// A token.
     Token(TokenId),
+    /// An invitation of an organization.
+    Invitation(OrganizationId, InvitationId),
+    /// A member of an organization.
+    Member(OrganizationId, UserId),
+    /// A person.
+    User(UserId),
 }
 
 /// Who caused an event, from the credential that was verified.
@@ -419,6 +459,8 @@ pub enum By {
     System(Cow<'static, str>),
     /// A token of this level, by its prefix.
     Token(Level, Prefix),
+    /// A person, through a session.
+    Session(UserId),
 }
 
 impl fmt::Display for By {
@@ -426,6 +468,7 @@ impl fmt::Display for By {
         match self {
             Self::AdminToken => f.write_str("admin-token"),
             Self::System(job) => write!(f, "system:{job}"),
+            Self::Session(user) => write!(f, "session:{user}"),
             Self::Token(Level::Instance, prefix) => write!(f, "instance-token:{prefix}"),
             Self::Token(Level::Organization, prefix) => write!(f, "org-token:{prefix}"),
             Self::Token(Level::Project, prefix) => write!(f, "project-token:{prefix}"),
@@ -442,6 +485,9 @@ impl By {
         let (kind, rest) = text.split_once(':')?;
         let level = match kind {
             "system" => return Some(Self::System(Cow::Owned(rest.to_owned()))),
+            "session" => {
+                return rest.parse().ok().filter(|user: &UserId| user.to_string() == rest).map(Self::Session);
+            }
             "instance-token" => Level::Instance,
             "org-token" => Level::Organization,
             "project-token" => Level::Project,

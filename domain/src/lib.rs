@@ -18,6 +18,7 @@ pub mod name;
 pub mod network;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
+pub mod people;
 pub mod permission;
 pub mod query;
 pub mod rejection;

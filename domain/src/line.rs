@@ -7,8 +7,11 @@ use crate::event::{
     Actor, AdminUse, Description, Event, InstancePolicy, LogPlace, Naming, TokenMinted, TokenRevoked,
     TokenRotated, Use,
 };
-use crate::id::{OrganizationId, ProjectId, TokenId};
+use crate::id::{InvitationId, OrganizationId, ProjectId, TokenId, UserId};
 use crate::name::Name;
+use crate::people::{
+    InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged,
+};
 use crate::permission::PermissionSet;
 use crate::role::Level;
 use crate::scope::Grant;
@@ -179,6 +182,8 @@ body!(Renaming { before: Naming, after: Naming });
 body!(ProjectRenaming { project: ProjectId, before: Naming, after: Naming });
 body!(Redescribed { token: TokenId, before: Description, after: Description });
 body!(Regranted { token: TokenId, before: Arc<[Grant]>, after: Arc<[Grant]> });
+body!(InvitationBody { invitation: InvitationId });
+body!(UserBody { user: UserId });
 body!(Expiry { token: TokenId, before: Option<Timestamp>, after: Option<Timestamp> });
 
 #[derive(Serialize, Deserialize)]
@@ -222,6 +227,22 @@ events! {
         Event::ProjectRenamed { project, before, after }
             => ProjectRenaming { project: *project, before: before.clone(), after: after.clone() },
         ProjectRenaming => |b| Event::ProjectRenamed { project: b.project, before: b.before, after: b.after };
+    MEMBER_INVITED = "MemberInvited":
+        Event::MemberInvited(invited) => invited, MemberInvited => Event::MemberInvited;
+    INVITATION_REISSUED = "InvitationReissued":
+        Event::InvitationReissued(reissued) => reissued, InvitationReissued => Event::InvitationReissued;
+    INVITATION_WITHDRAWN = "InvitationWithdrawn":
+        Event::InvitationWithdrawn { invitation } => InvitationBody { invitation: *invitation },
+        InvitationBody => |b| Event::InvitationWithdrawn { invitation: b.invitation };
+    INVITATION_ACCEPTED = "InvitationAccepted":
+        Event::InvitationAccepted(accepted) => accepted, InvitationAccepted => Event::InvitationAccepted;
+    MEMBER_ROLE_CHANGED = "MemberRoleChanged":
+        Event::MemberRoleChanged(changed) => changed, MemberRoleChanged => Event::MemberRoleChanged;
+    MEMBER_REMOVED = "MemberRemoved":
+        Event::MemberRemoved(removed) => removed, MemberRemoved => Event::MemberRemoved;
+    USER_OFFBOARDED = "UserOffboarded":
+        Event::UserOffboarded { user } => UserBody { user: *user },
+        UserBody => |b| Event::UserOffboarded { user: b.user };
     TOKEN_MINTED = "TokenMinted":
         Event::TokenMinted(minted) => minted, TokenMinted => Event::TokenMinted;
     TOKEN_DESCRIBED = "TokenDescribed":
@@ -285,6 +306,7 @@ mod tests {
     use crate::decide::metadata;
     use crate::event::{Answers, Asked, By, Client, Reason};
     use crate::network::Networks;
+    use crate::people::{Fate, Issue};
     use crate::permission::Pattern;
     use crate::secret::{Kind, Secret, SecretHash};
     use crate::testing::written;
@@ -412,6 +434,46 @@ mod tests {
         }
     }
 
+    fn people_events() -> Vec<Event> {
+        let (invitation, user) = (InvitationId(id(5)), UserId(id(6)));
+        let (project, role) = (Some(ProjectId(id(2))), Name::label("member").unwrap());
+        let commitment = || "c2FsdGVkY29tbWl0bWVudA".into();
+        let open = Issue { hash: Some(secret().hash()), mailed: true, expires_at: Timestamp::MAX };
+        let silent = Issue { hash: None, mailed: false, ..open.clone() };
+        let invited = MemberInvited {
+            invitation,
+            project,
+            role: role.clone(),
+            email: commitment(),
+            issue: open.clone(),
+        };
+        let accepted = InvitationAccepted {
+            invitation,
+            user,
+            name: Some(commitment()),
+            token: token(),
+            hash: secret().hash(),
+            prefix: secret().prefix(),
+            expires_at: Timestamp::MAX,
+        };
+        let changed = MemberRoleChanged { user, project, before: Some(role.clone()), after: role };
+        let removed = MemberRemoved { user, project, tokens: Fate::HandOver, to: Some(UserId(id(7))) };
+        vec![
+            Event::MemberInvited(invited.clone()),
+            Event::MemberInvited(MemberInvited { project: None, issue: silent, ..invited }),
+            Event::InvitationReissued(InvitationReissued { invitation, issue: open }),
+            Event::InvitationWithdrawn { invitation },
+            Event::InvitationAccepted(accepted.clone()),
+            Event::InvitationAccepted(InvitationAccepted { name: None, ..accepted }),
+            Event::MemberRoleChanged(changed.clone()),
+            Event::MemberRoleChanged(MemberRoleChanged { project: None, before: None, ..changed }),
+            Event::MemberRemoved(removed.clone()),
+            Event::MemberRemoved(MemberRemoved { tokens: Fate::Revoke, to: None, ..removed.clone() }),
+            Event::MemberRemoved(MemberRemoved { project: None, tokens: Fate::Keep, to: None, ..removed }),
+            Event::UserOffboarded { user },
+        ]
+    }
+
     fn token_events() -> Vec<Event> {
         let rotated = TokenRotated {
             token: token(),
@@ -469,6 +531,10 @@ mod tests {
         [Actor::system("start"), admin, of(Level::Instance), of(Level::Organization), of(Level::Project)]
     }
 
+    fn person() -> Actor<Box<str>> {
+        Actor { by: By::Session(UserId(id(6))), ..actors()[3].clone() }
+    }
+
     fn line(event: Event, n: u64) -> Line {
         let idempotency = Idempotency { key: "a2V5".into(), body: "Ym9keQ".into() };
         let is_lifecycle = event.is_lifecycle();
@@ -483,8 +549,11 @@ mod tests {
     }
 
     fn every_line() -> Vec<Line> {
-        let events = instance_events().into_iter().chain(token_events());
-        events.zip(1..).map(|(event, n)| line(event, n)).collect()
+        let events = instance_events().into_iter().chain(token_events()).chain(people_events());
+        let mut lines: Vec<Line> = events.zip(1..).map(|(event, n)| line(event, n)).collect();
+        let by_a_person = Line { actor: person(), ..line(Event::TokenMinted(minted(false)), 5) };
+        lines.push(by_a_person);
+        lines
     }
 
     #[test]
@@ -619,12 +688,19 @@ mod tests {
 
     #[test]
     fn actors_are_read_as_they_are_written() {
-        for actor in actors() {
+        for actor in actors().into_iter().chain([person()]) {
             assert_eq!(By::parse(&actor.by.to_string()), Some(actor.by));
         }
-        for bad in
-            ["", "admin", "org-token", "org-token:", "org-token:short", "org-token:chyo_1234567x", "x:y"]
-        {
+        for bad in [
+            "",
+            "admin",
+            "org-token",
+            "org-token:",
+            "org-token:short",
+            "org-token:chyo_1234567x",
+            "session:x",
+            "x:y",
+        ] {
             assert_eq!(By::parse(bad), None, "{bad}");
         }
     }

@@ -3,9 +3,13 @@
 //! [`authorize`] says whether a read is allowed at all; the functions below it find what is read, and leave out what
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
+mod people;
+
+pub use people::{invitation, invitations, member, members, user, users};
+
 use crate::authority::Caller;
 use crate::decide::{ScopeText, find_organization, find_project, is_self};
-use crate::id::TokenId;
+use crate::id::{InvitationId, TokenId, UserId};
 use crate::name::Name;
 use crate::rejection::Rejection;
 use crate::role::Level;
@@ -36,6 +40,18 @@ pub enum Read {
     Tokens(Option<ScopeText>),
     /// One token.
     Token(TokenId),
+    /// The members of an organization and its projects that the caller may read.
+    Members(String),
+    /// One member of an organization.
+    Member(String, UserId),
+    /// The invitations of an organization that the caller may read.
+    Invitations(String),
+    /// One invitation of an organization.
+    Invitation(String, InvitationId),
+    /// All persons.
+    Users,
+    /// One person.
+    User(UserId),
     /// Tokens by their text or prefix, among those that the caller may read.
     Identify,
 }
@@ -48,6 +64,12 @@ impl Read {
             Self::Instance => Some("instance:read"),
             Self::Organizations | Self::Organization(_) => Some("organizations:read"),
             Self::Projects(_) | Self::Project(..) => Some("projects:read"),
+            Self::Members(_)
+            | Self::Member(..)
+            | Self::Invitations(_)
+            | Self::Invitation(..)
+            | Self::Users
+            | Self::User(_) => Some("members:read"),
             Self::Tokens(_) | Self::Token(_) | Self::Identify => Some("tokens:read"),
         }
     }
@@ -57,10 +79,14 @@ impl Read {
     /// What it looks at, for the record: as it was asked, by name or id.
     pub fn object(&self) -> Option<String> {
         match self {
-            Self::Whoami | Self::Instance | Self::Organizations | Self::Identify => None,
-            Self::Organization(organization) | Self::Projects(organization) => {
-                Some(format!("organization:{organization}"))
-            }
+            Self::Whoami | Self::Instance | Self::Organizations | Self::Identify | Self::Users => None,
+            Self::Organization(organization)
+            | Self::Projects(organization)
+            | Self::Members(organization)
+            | Self::Invitations(organization) => Some(format!("organization:{organization}")),
+            Self::Member(organization, user) => Some(format!("organization:{organization} user:{user}")),
+            Self::Invitation(organization, id) => Some(format!("invitation:{organization}/{id}")),
+            Self::User(user) => Some(format!("user:{user}")),
             Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
             Self::Tokens(scope) => scope.as_ref().map(ScopeText::object),
             Self::Token(id) => Some(format!("token:{id}")),
@@ -85,6 +111,18 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
             let place = scope.as_ref().map_or(Ok(own), |scope| scope.find(state, caller))?;
             caller.require_somewhere(state, "tokens:read", place)
         }
+        Read::Members(text) | Read::Invitations(text) => {
+            let found = find_organization(state, caller, text)?;
+            caller.require_somewhere(state, "members:read", Scope::Organization(found.id))
+        }
+        Read::Member(text, user) => {
+            let found = find_organization(state, caller, text)?;
+            caller.require_somewhere(state, "members:read", Scope::Organization(found.id))?;
+            member(state, caller, text, *user).map(drop)
+        }
+        Read::Invitation(text, id) => invitation(state, caller, text, *id).map(drop),
+        Read::Users => caller.require(state, "members:read", Scope::Instance),
+        Read::User(id) => user(state, caller, *id).map(drop),
         Read::Token(id) => token(state, caller, *id).map(drop),
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
     }

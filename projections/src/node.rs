@@ -2,6 +2,7 @@
 
 use crate::catch_up::{Cursor, Fatal, Marks};
 use crate::live::Live;
+use crate::people;
 use crate::recorder::{Recorder, RecorderDesk};
 use crate::scribe::{Desk, Scribe};
 use crate::seal;
@@ -191,6 +192,7 @@ impl Node {
             request: job.into(),
             operation: job,
             object: None,
+            personal: Vec::new(),
         };
         self.scribe.submit(call, work).await
     }
@@ -221,6 +223,11 @@ impl Node {
     /// When tokens were last used, about a second ago. One that never was is not in the answer.
     pub async fn last_used(&self, tokens: &[TokenId]) -> Result<HashMap<TokenId, Timestamp>, sqlx::Error> {
         self.usage.last_used(tokens).await
+    }
+
+    /// The personal values behind commitments. One that was erased is not in the answer.
+    pub async fn personal(&self, commitments: &[&str]) -> Result<HashMap<String, String>, sqlx::Error> {
+        people::open(&self.log, commitments).await
     }
 
     /// The generator of ids and secrets.

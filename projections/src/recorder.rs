@@ -118,6 +118,7 @@ impl Recorder {
 fn decide(state: &State, call: &Call, inquiries: &[Inquiry], at: Timestamp) -> Answer {
     let caller = match call.presented {
         Presented::Job(job) => Caller::system(job),
+        Presented::Invitation { user, .. } => Caller::invited(user, call.client.address),
         Presented::Credential(credential) => {
             match authority::authenticate(state, credential, at, call.client.address) {
                 Ok(caller) => caller,

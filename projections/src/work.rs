@@ -4,10 +4,12 @@ use crate::seal::SealKey;
 use domain::authority::{Caller, Credential};
 use domain::decide::Request;
 use domain::event::Subject;
+use domain::id::UserId;
 use domain::query::Read;
 use domain::rejection::Rejection;
 use domain::secret::{Secret, SecretHash};
 use domain::verify::{Code, Question, Verdict};
+use eventlog::Personal;
 use std::net::IpAddr;
 use std::sync::Arc;
 use thiserror::Error;
@@ -25,6 +27,8 @@ pub struct Call {
     pub operation: &'static str,
     /// What it is about, where the operation does not say it, for the record: fit for a line.
     pub object: Option<Box<str>>,
+    /// The personal values whose commitments a command carries; they are stored with what it comes to.
+    pub personal: Vec<Personal>,
 }
 
 /// Who calls, before anything is known of it.
@@ -34,6 +38,13 @@ pub enum Presented {
     Credential(Credential),
     /// A job of the authority's own.
     Job(&'static str),
+    /// Somebody with the text of an invitation, to accept it.
+    Invitation {
+        /// BLAKE3 of the text.
+        text: SecretHash,
+        /// The person that accepting it makes, unless it was accepted before.
+        user: UserId,
+    },
 }
 
 /// From where somebody calls.

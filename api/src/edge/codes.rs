@@ -116,6 +116,15 @@ codes! {
     TOKEN_ENDED "token_ended" 409 "The token has ended":
         "The token is revoked or expired, and what has ended is not changed.";
         "Mint a new token.";
+    INVITATION_ENDED "invitation_ended" 409 "The invitation has ended":
+        "The invitation was accepted, was withdrawn, has expired, or is void because whoever gave it may no longer give what it gives.";
+        "Ask for a new one.";
+    ALREADY_MEMBER "already_member" 409 "The person is a member already":
+        "The person has a role there, and an invitation does not change one.";
+        "Have the member's role changed instead.";
+    LAST_OWNER "last_owner" 409 "An organization keeps an owner":
+        "The person is the only owner of an organization, which would be left without one.";
+        "Make somebody else an owner first.";
     PRECONDITION_FAILED "precondition_failed" 412 "It has changed meanwhile":
         "`If-Match` names a version that is no longer the current one: somebody else changed it.";
         "Read it again, decide again, and send the change with the new `ETag`.";

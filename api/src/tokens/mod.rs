@@ -122,7 +122,7 @@ pub(crate) fn view_grant(state: &State, grant: &Grant) -> String {
 }
 
 /// The answer to a change of a token: the token as it is now, with the secret where there is one to hand out.
-fn changed(app: &App, done: Done, is_new: bool) -> Result<Answer<wire::Token>, Problem> {
+pub(crate) fn changed(app: &App, done: Done, is_new: bool) -> Result<Answer<wire::Token>, Problem> {
     let Subject::Token(id) = done.subject else { return Err(Problem::new(codes::INTERNAL)) };
     let at = app.now();
     let found = app.node().live().read(|state| state.tokens().get(id).map(|token| view(state, token, at)));
@@ -180,6 +180,6 @@ fn read_time(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
         .ok_or_else(|| invalid(field, text, "a time such as 2027-01-31T12:00:00Z (RFC 3339)"))
 }
 
-fn read_duration(field: &'static str, text: &str) -> Result<Duration, Problem> {
+pub(crate) fn read_duration(field: &'static str, text: &str) -> Result<Duration, Problem> {
     parse_duration(text).ok_or_else(|| invalid(field, text, "a duration such as 30d, 12h or 1h30m"))
 }

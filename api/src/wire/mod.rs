@@ -2,6 +2,7 @@
 
 mod instance;
 mod organization;
+mod people;
 mod problem;
 mod token;
 mod verify;
@@ -9,6 +10,10 @@ mod verify;
 pub use crate::page::Page;
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
+pub use people::{
+    AcceptInvitation, Departure, Invitation, Member, Memberships, NewInvitation, Offboard, ReissueInvitation,
+    RemoveMember, SetMemberRole, User,
+};
 pub use problem::{FieldProblem, Problem};
 pub use token::{
     Identify, NarrowToken, NewToken, Revocation, Revoke, Rotate, Scope, Status, Token, UpdateToken, Whoami,

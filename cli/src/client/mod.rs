@@ -171,11 +171,28 @@ impl Client {
         body: &impl Serialize,
         revision: Option<u64>,
     ) -> Result<Answer<T>, Failure> {
+        let request = self.http.request(method, address::endpoint(&self.base, path)?);
+        self.conditional(with_body(request, body), revision).await
+    }
+
+    /// Ends something, if `revision` is given only when it is still at that revision.
+    pub(crate) async fn delete<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        revision: Option<u64>,
+    ) -> Result<Answer<T>, Failure> {
+        self.conditional(self.http.delete(address::endpoint(&self.base, path)?), revision).await
+    }
+
+    async fn conditional<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+        revision: Option<u64>,
+    ) -> Result<Answer<T>, Failure> {
         let key = self.idempotency_key.clone().unwrap_or_else(new_key);
         let value = HeaderValue::from_str(&key)
             .map_err(|_| Failure::Usage("--idempotency-key is not visible ASCII characters".to_owned()))?;
-        let request = self.http.request(method, address::endpoint(&self.base, path)?);
-        let mut request = with_body(request, body).header(IDEMPOTENCY_KEY, value);
+        let mut request = request.header(IDEMPOTENCY_KEY, value);
         if let Some(revision) = revision {
             request = request.header(IF_MATCH, format!("\"{revision}\""));
         }

@@ -5,10 +5,13 @@
 
 mod auth;
 mod completions;
+mod invite;
+mod member;
 mod org;
 mod project;
 mod prompt;
 mod token;
+mod user;
 mod whoami;
 
 use crate::client::Client;
@@ -27,6 +30,15 @@ pub(crate) enum Command {
     /// Projects of an organization
     #[command(subcommand, alias = "projects")]
     Project(project::Command),
+    /// Invitations to become a member
+    #[command(subcommand, visible_alias = "invitation", alias = "invitations")]
+    Invite(invite::Command),
+    /// Members of an organization and its projects
+    #[command(subcommand, alias = "members")]
+    Member(member::Command),
+    /// Persons, whichever organizations they are members of
+    #[command(subcommand, alias = "users")]
+    User(user::Command),
     /// Tokens, from their minting to their end
     #[command(subcommand, alias = "tokens")]
     Token(token::Command),
@@ -68,6 +80,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
     match command {
         Command::Org(command) => org::run(context, command).await,
         Command::Project(command) => project::run(context, command).await,
+        Command::Invite(command) => invite::run(context, command).await,
+        Command::Member(command) => member::run(context, command).await,
+        Command::User(command) => user::run(context, command).await,
         Command::Token(command) => token::run(context, command).await,
         Command::Auth(command) => auth::run(context, command).await,
         Command::Whoami => whoami::run(context).await,

@@ -144,7 +144,9 @@ pub(super) fn mint(
 ) -> Result<Decision, Rejection> {
     let scope = authorize_mint(state, caller, mint)?;
     let grants = read_grants(state, caller, scope, &mint.grants)?;
-    let mut minted = begin(state, caller.token(), at, scope, grants, &mint.particulars)?;
+    // A session stands for its person, who outlasts it: what it mints does too.
+    let inherited = caller.token().filter(|parent| !parent.session).and_then(|parent| state.expiry(parent));
+    let mut minted = begin(caller.token(), at, scope, grants, inherited, &mint.particulars)?;
     caller.require_reach(state, &reach_of(scope, &minted))?;
     // What a narrowed token mints ends with it as well: otherwise minting would be the way out of the bounds.
     if let Some(parent) = caller.token().filter(|parent| parent.narrowed) {
@@ -172,7 +174,8 @@ pub(super) fn narrow(
         None => Arc::clone(&parent.grants),
         Some(texts) => read_grants(state, caller, parent.scope, texts)?,
     };
-    let mut minted = begin(state, Some(parent), at, parent.scope, grants, &narrow.particulars)?;
+    let inherited = state.expiry(parent);
+    let mut minted = begin(Some(parent), at, parent.scope, grants, inherited, &narrow.particulars)?;
     minted.narrowed = true;
     require_short_chain(state, parent)?;
     caller.require_reach(state, &reach_of(parent.scope, &minted))?;
@@ -193,14 +196,13 @@ fn reach_of(scope: Scope, minted: &TokenMinted) -> Reach<'_> {
 
 /// The new token as it was asked for. What was not said it has from the token that mints it.
 fn begin(
-    state: &State,
     parent: Option<&Arc<Token>>,
     at: Timestamp,
     scope: Scope,
     grants: Arc<[Grant]>,
+    inherited: Option<Timestamp>,
     wanted: &Particulars,
 ) -> Result<TokenMinted, Rejection> {
-    let inherited = parent.and_then(|parent| state.expiry(parent));
     let expires_at = resolve_expiry("expires_at", wanted.expiry, inherited, at)?;
     let not_before = wanted.not_before;
     if let (Some(start), Some(end)) = (not_before, expires_at)

@@ -5,11 +5,16 @@
 //! being done again.
 
 mod instance;
+mod invitation;
+mod member;
 mod mint;
 mod organization;
 mod token;
 
 pub use instance::{ChangePolicy, Resume, Start};
+pub(crate) use invitation::find_invitation;
+pub use invitation::{Accept, Giving, Invite, Reissue, SESSION, Withdraw};
+pub use member::{Offboard, RemoveMember, SetMemberRole, TokensFate};
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
 pub use token::{Revoke, Rotate, Update};
@@ -72,6 +77,20 @@ pub enum Command {
     CreateProject(CreateProject),
     /// Rename a project.
     RenameProject(RenameProject),
+    /// Ask somebody to become a member.
+    Invite(Invite),
+    /// Give an invitation another text.
+    Reissue(Reissue),
+    /// Take an invitation back.
+    Withdraw(Withdraw),
+    /// Become a member.
+    Accept(Accept),
+    /// Give a member another role.
+    SetMemberRole(SetMemberRole),
+    /// End a membership.
+    RemoveMember(RemoveMember),
+    /// End all memberships of a person.
+    Offboard(Offboard),
     /// Begin a token.
     Mint(Mint),
     /// Begin a token that can do no more than the caller, and ends with it.
@@ -88,12 +107,15 @@ impl Command {
     /// The permission that it needs; none where holding a token is enough.
     pub fn permission(&self) -> Option<&'static str> {
         match self {
-            Self::Start(_) | Self::EnrollRoles | Self::Resume(_) | Self::Narrow(_) => None,
+            Self::Start(_) | Self::EnrollRoles | Self::Resume(_) | Self::Narrow(_) | Self::Accept(_) => None,
             Self::ChangePolicy(_) => Some("instance:update"),
             Self::CreateOrganization(_) => Some("organizations:create"),
             Self::RenameOrganization(_) => Some("organizations:update"),
             Self::CreateProject(_) => Some("projects:create"),
             Self::RenameProject(_) => Some("projects:update"),
+            Self::Invite(_) | Self::Reissue(_) | Self::Withdraw(_) => Some("members:invite"),
+            Self::SetMemberRole(_) => Some("members:update"),
+            Self::RemoveMember(_) | Self::Offboard(_) => Some("members:remove"),
             Self::Mint(_) => Some("tokens:mint"),
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
@@ -111,6 +133,7 @@ impl Command {
             | Self::Resume(_)
             | Self::ChangePolicy(_)
             | Self::CreateOrganization(_)
+            | Self::Accept(_)
             | Self::Narrow(_) => None,
             Self::RenameOrganization(RenameOrganization { organization, .. })
             | Self::CreateProject(CreateProject { organization, .. }) => {
@@ -119,6 +142,16 @@ impl Command {
             Self::RenameProject(rename) => {
                 Some(format!("project:{}/{}", rename.organization, rename.project))
             }
+            Self::Invite(invite) => Some(invite.place.object()),
+            Self::Reissue(Reissue { organization, invitation, .. })
+            | Self::Withdraw(Withdraw { organization, invitation }) => {
+                Some(format!("invitation:{organization}/{invitation}"))
+            }
+            Self::SetMemberRole(SetMemberRole { place, user, .. })
+            | Self::RemoveMember(RemoveMember { place, user, .. }) => {
+                Some(format!("{} user:{user}", place.object()))
+            }
+            Self::Offboard(offboard) => Some(format!("user:{}", offboard.user)),
             Self::Mint(mint) => Some(mint.scope.object()),
             Self::Update(Update { token, .. })
             | Self::Rotate(Rotate { token, .. })
@@ -134,6 +167,8 @@ pub struct Decision {
     pub organization: Option<OrganizationId>,
     /// What happens; empty when everything is as asked already, or for a repeated request.
     pub events: Vec<Event>,
+    /// What happens with them in other organizations.
+    pub elsewhere: Vec<(OrganizationId, Event)>,
     /// What was made or changed.
     pub subject: Subject,
     /// The secret to hand out.
@@ -146,7 +181,14 @@ pub struct Decision {
 
 impl Decision {
     fn new(organization: Option<OrganizationId>, events: Vec<Event>, subject: Subject) -> Self {
-        Self { organization, events, subject, secret: None, idempotency: None, repeated: false }
+        let elsewhere = Vec::new();
+        Self { organization, events, elsewhere, subject, secret: None, idempotency: None, repeated: false }
+    }
+
+    /// Everything that happens, and of which organization it is.
+    pub fn happenings(&self) -> impl Iterator<Item = (Option<OrganizationId>, &Event)> {
+        let here = self.events.iter().map(|event| (self.organization, event));
+        here.chain(self.elsewhere.iter().map(|(organization, event)| (Some(*organization), event)))
     }
 }
 
@@ -183,6 +225,19 @@ pub fn decide(
         Command::CreateProject(create) => organization::create_project(state, caller, create),
         Command::RenameProject(rename) => {
             organization::rename_project(state, caller, rename, request.expected_revision)
+        }
+        Command::Invite(invite) => invitation::invite(state, caller, at, invite),
+        Command::Reissue(reissue) => {
+            invitation::reissue(state, caller, at, reissue, request.expected_revision)
+        }
+        Command::Withdraw(withdraw) => {
+            invitation::withdraw(state, caller, at, withdraw, request.expected_revision)
+        }
+        Command::Accept(accept) => invitation::accept(state, caller, at, accept),
+        Command::SetMemberRole(set) => member::set_role(state, caller, set, request.expected_revision),
+        Command::RemoveMember(remove) => member::remove(state, caller, at, remove, request.expected_revision),
+        Command::Offboard(offboard) => {
+            member::offboard(state, caller, at, offboard, request.expected_revision)
         }
         Command::Mint(mint) => mint::mint(state, caller, at, mint),
         Command::Narrow(narrow) => mint::narrow(state, caller, at, narrow),
@@ -226,6 +281,14 @@ fn authorize_repeated(
                 _ => Ok(()),
             }
         }
+        // The answer may hand the text out again.
+        Command::Invite(_) => invitation::authorize_repeated_invite(state, caller, subject),
+        Command::Reissue(reissue) => invitation::authorize_reissue(state, caller, reissue).map(drop),
+        Command::Withdraw(withdraw) => invitation::authorize_withdraw(state, caller, withdraw).map(drop),
+        Command::Accept(_) => invitation::authorize_accept(caller).map(drop),
+        Command::SetMemberRole(set) => member::authorize_set_role(state, caller, set).map(drop),
+        Command::RemoveMember(remove) => member::authorize_remove(state, caller, remove).map(drop),
+        Command::Offboard(offboard) => member::authorize_offboard(state, caller, offboard),
         Command::Narrow(_) => mint::authorize_narrow(caller).map(drop),
         Command::Update(update) => find_token(state, caller, update.token, "tokens:update").map(drop),
         Command::Rotate(rotate) => token::authorize_rotate(state, caller, rotate).map(drop),
@@ -240,6 +303,11 @@ fn place_of(state: &State, subject: Subject) -> Scope {
         Subject::Organization(id) => Some(Scope::Organization(id)),
         Subject::Project(id) => state.project(id).map(|found| Scope::Project(found.organization, id)),
         Subject::Token(id) => state.tokens().get(id).map(|found| found.scope),
+        Subject::Invitation(organization, id) => {
+            state.people().invitation(organization, id).map(|found| found.place)
+        }
+        Subject::Member(organization, _) => Some(Scope::Organization(organization)),
+        Subject::User(_) => Some(Scope::Instance),
     };
     place.unwrap_or(Scope::Instance)
 }
@@ -250,6 +318,9 @@ fn absent(subject: Subject) -> Rejection {
         Subject::Organization(id) => Rejection::not_found("organization", &id),
         Subject::Project(id) => Rejection::not_found("project", &id),
         Subject::Token(id) => Rejection::not_found("token", &id),
+        Subject::Invitation(_, id) => Rejection::not_found("invitation", &id),
+        Subject::Member(_, id) => Rejection::not_found("member", &id),
+        Subject::User(id) => Rejection::not_found("user", &id),
     }
 }
 
@@ -283,7 +354,7 @@ fn idempotency(caller: &Caller, repeat: &Repeat) -> Idempotency {
     let mut key = blake3::Hasher::new_derive_key("chancery 2026 idempotency key");
     let actor = match &caller.principal {
         Principal::Token(token, _) => token.id.to_string(),
-        Principal::AdminToken | Principal::System(_) => caller.by().to_string(),
+        Principal::AdminToken | Principal::System(_) | Principal::Invited(_) => caller.by().to_string(),
     };
     for part in [&*actor, &repeat.route, &repeat.key] {
         key.update(&(part.len() as u64).to_le_bytes());
@@ -296,7 +367,7 @@ fn idempotency(caller: &Caller, repeat: &Repeat) -> Idempotency {
 fn require_system(caller: &Caller) -> Result<(), Rejection> {
     match caller.principal {
         Principal::System(_) => Ok(()),
-        Principal::AdminToken | Principal::Token(..) => Err(Rejection::Forbidden {
+        Principal::AdminToken | Principal::Token(..) | Principal::Invited(_) => Err(Rejection::Forbidden {
             permission: "*".to_owned(),
             place: "the authority's own jobs".to_owned(),
         }),

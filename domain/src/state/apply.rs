@@ -15,9 +15,9 @@ use thiserror::Error;
 /// An event that cannot follow the ones before it: the log is not what this build wrote. The node stops.
 #[derive(Debug, Error)]
 #[error("the log does not fold: {0}")]
-pub struct Corrupt(String);
+pub struct Corrupt(pub(super) String);
 
-fn missing(kind: &str, id: impl std::fmt::Display) -> Corrupt {
+pub(super) fn missing(kind: &str, id: impl std::fmt::Display) -> Corrupt {
     Corrupt(format!("an event names the {kind} {id}, which no event before it made"))
 }
 
@@ -69,6 +69,13 @@ impl State {
             Event::OrganizationRenamed { after, .. } => self.rename_organization(line, after),
             Event::ProjectCreated { project, naming } => self.create_project(line, *project, naming),
             Event::ProjectRenamed { project, after, .. } => self.rename_project(*project, after),
+            Event::MemberInvited(_)
+            | Event::InvitationReissued(_)
+            | Event::InvitationWithdrawn { .. }
+            | Event::InvitationAccepted(_)
+            | Event::MemberRoleChanged(_)
+            | Event::MemberRemoved(_)
+            | Event::UserOffboarded { .. } => self.apply_people(line),
             Event::TokenMinted(minted) => self.mint(line, minted),
             Event::TokenDescribed { token, after, .. } => self.change_token(*token, |token| {
                 token.name = after.name.clone();
@@ -204,6 +211,7 @@ impl State {
         if self.tokens.get(minted.token).is_some() || self.tokens.by_secret(&minted.hash).is_some() {
             return Err(Corrupt(format!("the token {} was minted twice", minted.token)));
         }
+        let person = minted.parent.and_then(|parent| self.tokens.get(parent)?.person);
         let token = Token {
             id: minted.token,
             scope,
@@ -222,19 +230,25 @@ impl State {
             allowed_networks: minted.allowed_networks.clone(),
             created_at: line.at,
             created_by: line.actor.by.clone(),
+            person,
+            session: false,
             revision: self.counters.version,
             revocation: None,
         };
+        self.add_token(token);
+        Ok(())
+    }
+
+    pub(super) fn add_token(&mut self, token: Token) {
         let journal = &mut self.journal;
         self.tokens.add(Arc::new(token), &mut |undo| {
             if let Some(journal) = journal {
                 journal.undo.push(Undo::Token(undo));
             }
         });
-        Ok(())
     }
 
-    fn require_place(&self, scope: Scope) -> Result<(), Corrupt> {
+    pub(super) fn require_place(&self, scope: Scope) -> Result<(), Corrupt> {
         match scope {
             Scope::Instance => Ok(()),
             Scope::Organization(id) => {
@@ -289,7 +303,11 @@ impl State {
         Ok(())
     }
 
-    fn change_token(&mut self, id: TokenId, change: impl FnOnce(&mut Token)) -> Result<(), Corrupt> {
+    pub(super) fn change_token(
+        &mut self,
+        id: TokenId,
+        change: impl FnOnce(&mut Token),
+    ) -> Result<(), Corrupt> {
         let mut token = (**self.tokens.get(id).ok_or_else(|| missing("token", id))?).clone();
         change(&mut token);
         token.revision = self.counters.version;
@@ -334,7 +352,7 @@ impl State {
         self.keep(|| Undo::ProjectName(key, before));
     }
 
-    fn keep(&mut self, undo: impl FnOnce() -> Undo) {
+    pub(super) fn keep(&mut self, undo: impl FnOnce() -> Undo) {
         if let Some(journal) = &mut self.journal {
             journal.undo.push(undo());
         }

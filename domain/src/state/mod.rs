@@ -5,10 +5,12 @@
 //! reads them: the state that others see changes only when the commit has happened.
 
 mod apply;
+mod people;
 mod token;
 mod tokens;
 
 pub use apply::Corrupt;
+pub use people::{End, Invitation, Inviter, Member, People, Standing, User};
 pub use token::{OldSecret, Revocation, Shown, Status, Token};
 pub use tokens::Tokens;
 
@@ -108,6 +110,7 @@ pub struct State {
     projects: HashMap<ProjectId, Arc<Project>>,
     project_names: BTreeMap<(OrganizationId, Name), ProjectId>,
     tokens: Tokens,
+    people: People,
     replies: HashMap<Box<str>, Reply>,
     journal: Option<Journal>,
 }
@@ -133,6 +136,7 @@ enum Undo {
     Project(ProjectId, Option<Arc<Project>>),
     ProjectName((OrganizationId, Name), Option<ProjectId>),
     Token(tokens::TokenUndo),
+    People(people::PeopleUndo),
     Reply(Box<str>, Option<Reply>),
 }
 
@@ -236,6 +240,11 @@ impl State {
         &self.tokens
     }
 
+    /// Users, members and invitations.
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
     /// What a request with this idempotency key did, if that was within 24 hours before `at`.
     pub fn reply(&self, key: &str, at: Timestamp) -> Option<&Reply> {
         self.replies.get(key).filter(|reply| at.since(reply.at) < IDEMPOTENCY_WINDOW)
@@ -282,6 +291,7 @@ impl State {
                 Undo::Project(key, before) => restore(&mut self.projects, key, before),
                 Undo::ProjectName(key, before) => restore_ordered(&mut self.project_names, key, before),
                 Undo::Token(undo) => self.tokens.undo(undo),
+                Undo::People(undo) => self.people.undo(undo),
                 Undo::Reply(key, before) => restore(&mut self.replies, key, before),
             }
         }
@@ -299,6 +309,7 @@ impl State {
             ("organization names", self.organization_names == other.organization_names),
             ("projects", self.projects == other.projects),
             ("project names", self.project_names == other.project_names),
+            ("people", self.people == other.people),
         ];
         let remembered = |state: &Self, than: &Self| {
             state.replies.iter().all(|(key, reply)| {

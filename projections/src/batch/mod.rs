@@ -16,10 +16,10 @@ use domain::line::{self, Line};
 use domain::query;
 use domain::rejection::Rejection;
 use domain::secret::Secret;
-use domain::state::{Corrupt, State};
+use domain::state::{Corrupt, End, State};
 use domain::time::Timestamp;
 use domain::verify::{self, Place, Verdict};
-use eventlog::{Draft, Random, Sealed};
+use eventlog::{Draft, Personal, Random, Sealed};
 use record::{Refusal, permission_of};
 use std::collections::HashMap;
 
@@ -34,6 +34,8 @@ pub(crate) struct Batch<'a> {
     /// The lifecycle lines, to be folded once they are on the log.
     events: Vec<Line>,
     sealed: Vec<Sealed>,
+    /// What commands brought along.
+    personal: Vec<Personal>,
     refusals: Vec<Refusal>,
     same: HashMap<Vec<u8>, usize>,
     /// Whoever used anything.
@@ -98,6 +100,7 @@ impl<'a> Batch<'a> {
             count: 0,
             events: Vec::new(),
             sealed: Vec::new(),
+            personal: Vec::new(),
             refusals: Vec::new(),
             same: HashMap::new(),
             uses: Vec::new(),
@@ -133,6 +136,14 @@ impl<'a> Batch<'a> {
     fn item(&mut self, live: &Live, state: &State, call: &Call, work: &Work) -> Held {
         let caller = match call.presented {
             Presented::Job(job) => Caller::system(job),
+            Presented::Invitation { text, user } => {
+                let known = state.people().invitation_by_text(&text);
+                let accepted = known.and_then(|known| match known.end {
+                    Some(End::Accepted(by)) => Some(by),
+                    _ => None,
+                });
+                Caller::invited(accepted.unwrap_or(user), call.client.address)
+            }
             Presented::Credential(credential) => {
                 match authority::authenticate(state, credential, self.at, call.client.address) {
                     Ok(caller) => caller,
@@ -221,18 +232,17 @@ impl<'a> Batch<'a> {
         }
         self.write_refusals();
         self.uses.extend(caller.token().map(|token| token.id));
-        let org = decision.organization;
-        let (address, agent) = self.client(org, &call.client);
         let own = |commitment: Option<Commitment>| commitment.map(|c| Box::from(c.as_str()));
         let is_job = matches!(call.presented, Presented::Job(_));
-        let actor = caller.actor((!is_job).then(|| call.request.clone()), own(address), own(agent));
         let (written, folded) = (self.lines.len(), self.events.len());
-        for (n, event) in (state.next_ordinal(org)..).zip(&decision.events) {
+        for (org, event) in decision.happenings() {
+            let (address, agent) = self.client(org, &call.client);
+            let before = self.events[folded..].iter().filter(|line| line.org == org).count() as u64;
             let line = Line {
                 at: self.at,
                 org,
-                n: Some(n),
-                actor: actor.clone(),
+                n: Some(state.next_ordinal(org) + before),
+                actor: caller.actor((!is_job).then(|| call.request.clone()), own(address), own(agent)),
                 idempotency: decision.idempotency.clone().filter(|_| self.events.len() == folded),
                 event: event.clone(),
             };
@@ -248,6 +258,9 @@ impl<'a> Batch<'a> {
             }
             self.events.push(line);
         }
+        // What a decision made no use of is not kept.
+        let lines = String::from_utf8_lossy(&self.lines[written..]);
+        self.personal.extend(call.personal.iter().filter(|value| lines.contains(&value.encoded())).cloned());
         Ok(())
     }
 
@@ -259,7 +272,7 @@ impl<'a> Batch<'a> {
             lines: String::from_utf8(self.lines).expect("lines are JSON"),
             count: self.count,
             lifecycle: u32::try_from(self.events.len()).expect("a batch is bounded"),
-            personal: self.people.to_store(),
+            personal: [self.people.to_store(), self.personal].concat(),
             sealed: self.sealed,
         });
         let refusal_lines = self.refusals.iter().map(|refusal| refusal.line).collect();

@@ -154,7 +154,8 @@ impl Batch<'_> {
     ) {
         let asked = asked_by(call, permission);
         match &caller.principal {
-            Principal::System(_) => {}
+            // Nobody is known yet who could be recorded, as with a text that belongs to no token.
+            Principal::System(_) | Principal::Invited(_) => {}
             Principal::AdminToken => self.note_admin(call, asked, seen),
             Principal::Token(token, shown) => {
                 let code = rejection.filter(|rejection| rejection.is_refusal()).map(|_| Code::Forbidden);

@@ -19,6 +19,7 @@ mod nodes;
 mod openapi;
 mod outage;
 mod overload;
+mod people;
 mod record;
 mod restart;
 mod secrets;

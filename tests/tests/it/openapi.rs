@@ -6,7 +6,8 @@ use chancery_tests::World;
 use std::collections::BTreeSet;
 
 /// Routes that the table of those with one credential does not hold, with the suite that exercises each.
-const OTHERS: [(&str, &str); 3] = [("GET", "/v1/authorize"), ("GET", "/healthz"), ("GET", "/readyz")];
+const OTHERS: [(&str, &str); 4] =
+    [("GET", "/v1/authorize"), ("POST", "/v1/invitations/accept"), ("GET", "/healthz"), ("GET", "/readyz")];
 
 #[tokio::test]
 async fn the_document_is_this() {

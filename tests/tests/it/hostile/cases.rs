@@ -50,6 +50,7 @@ fn typed(kind: Option<&str>) -> Vec<(String, Vec<u8>)> {
 fn path(operation: &Operation) -> String {
     let path = operation.template.replace("{organization}", "<ACME>").replace("{project}", "<WEB>");
     let path = path.replace("{id}", "<TARGET>");
+    let path = path.replace("{user}", "<MEMBER>").replace("{invitation}", "<INVITED>");
     if operation.template == "/v1/authorize" { format!("{path}?organization=<ACME>") } else { path }
 }
 
@@ -281,8 +282,11 @@ fn texts(operation: &Operation, all: &mut Vec<Case>) {
                 field.owner == "NarrowToken" && (value == "instance-admin" || value == "project-reader");
             let expect = if own_level { Expect::Open } else { expect };
             // A reference that names nothing is not found, which names the value rather than the field.
-            let expect =
-                if kind == Kind::Reference && is == Is::Wrong { Expect::Wrong(None) } else { expect };
+            let expect = if matches!(kind, Kind::Reference | Kind::Invitation) && is == Is::Wrong {
+                Expect::Wrong(None)
+            } else {
+                expect
+            };
             let about = value.to_string().chars().take(60).collect::<String>();
             all.push(with(operation, field, Some(value)).because("value", said(field, &about), expect));
         }

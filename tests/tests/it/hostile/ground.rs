@@ -113,6 +113,37 @@ impl Ground {
         let (id, _) = mint(&admin, &json!({"organization": acme}), "verifier", MARKS[1]).await;
         self.places.retain(|(name, _)| *name != "TARGET");
         self.places.push(("TARGET", id));
+        self.repair_people(&admin).await;
+    }
+
+    /// A member that can be removed, and an invitation that can be accepted.
+    async fn repair_people(&mut self, admin: &Actor) {
+        let acme = self.place("ACME").to_owned();
+        let (members, invitations) =
+            (format!("/v1/organizations/{acme}/members"), format!("/v1/organizations/{acme}/invitations"));
+        let invite = || admin.post(&invitations, json!({"email": "ada@example.org", "role": "member"}));
+        let found = self.places.iter().find(|(name, _)| *name == "MEMBER").map(|(_, id)| id.clone());
+        let is_there = match found {
+            Some(user) => {
+                admin.get(&format!("{members}/{user}")).await.body["members"][0]["role"] == "member"
+            }
+            None => false,
+        };
+        if !is_there {
+            let body = json!({"invitation": invite().await.text_of("secret")});
+            let accepted = self.world.node.anon().post("/v1/invitations/accept", body).await;
+            let user = accepted.text_of("created_by").replace("session:", "");
+            self.places.retain(|(name, _)| *name != "MEMBER");
+            self.places.push(("MEMBER", user));
+        }
+        let invited = invite().await;
+        self.places.retain(|(name, _)| !["INVITED", "INVITATION"].contains(name));
+        self.places.push(("INVITED", invited.text_of("id")));
+        self.places.push(("INVITATION", invited.text_of("secret")));
+    }
+
+    fn place(&self, name: &str) -> &str {
+        &self.places.iter().find(|(found, _)| *found == name).unwrap().1
     }
 
     /// The number of lifecycle lines that the state was folded from.
@@ -173,7 +204,9 @@ impl Caller {
             }
             (_, Some(_), None) => May::Yes,
             (Home::Acme, _, Some(needed))
-                if needed.starts_with("instance:") || needed == "organizations:create" =>
+                if needed.starts_with("instance:")
+                    || needed == "organizations:create"
+                    || operation.template.starts_with("/v1/users") =>
             {
                 May::No
             }

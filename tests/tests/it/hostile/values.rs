@@ -29,6 +29,11 @@ pub(super) enum Kind {
     Prefix,
     /// Whatever was presented.
     Anything,
+    Email,
+    /// The text of an invitation.
+    Invitation,
+    /// A role of the organization.
+    Role,
     Metadata,
     Flag,
     Number {
@@ -69,6 +74,14 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Client", "address") => Kind::Address,
         ("Client", "agent") | ("Verify" | "Identify", "token") => Kind::Anything,
         ("Identify", "prefix") => Kind::Prefix,
+        ("AcceptInvitation", "name") => Kind::Text(128),
+        ("AcceptInvitation", "invitation") => Kind::Invitation,
+        ("NewInvitation", "email") => Kind::Email,
+        ("NewInvitation" | "SetMemberRole", "role") => Kind::Role,
+        ("NewInvitation" | "ReissueInvitation", "expires_in") => Kind::Duration,
+        ("NewInvitation" | "SetMemberRole" | "RemoveMember", "project") => Kind::Reference,
+        ("RemoveMember" | "Offboard", "to") => Kind::Reference,
+        ("RemoveMember" | "Offboard", "tokens") => Kind::Word,
         ("Revoke", "reason") | ("PolicyChange", "answers") => Kind::Word,
         ("Revoke", "cascade") | ("Scope", "instance") => Kind::Flag,
         ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
@@ -153,6 +166,15 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
             [refused.collect(), wrong("¦ "), large].concat()
         }
         Kind::Reference => references(),
+        Kind::Email => emails(),
+        Kind::Invitation => {
+            [wrong("¦ ¦chyn_¦chyn_never¦a\u{0}b¦\u{202e}¦<ACME>"), long("x", 20_000, Is::Wrong)].concat()
+        }
+        Kind::Role => [
+            wrong("¦never-defined¦project-reader¦instance-admin¦MEMBER¦member@web¦member\u{202e}¦*"),
+            open("owner"),
+        ]
+        .concat(),
         Kind::Grant => grants(),
         Kind::Duration => durations(),
         Kind::End => [times(), wrong("1970-01-01T00:00:00Z¦2026-01-01T00:00:00Z")].concat(),
@@ -203,6 +225,13 @@ fn durations() -> Vec<(Value, Is)> {
     let refused = "¦30¦-1d¦1 fortnight¦99999999999999999999d¦1e3d¦NaN¦∞d¦١d¦1d;¦d¦0¦1.5.5h¦0x10s¦1d\u{0}\
                    ¦1d\u{202e}¦18446744073709551615y";
     [wrong(refused), long("1h", 9_000, Is::Open), open("1h¦0s¦1ns¦365000d¦1h 1h")].concat()
+}
+
+fn emails() -> Vec<(Value, Is)> {
+    let refused = "¦ ¦ada¦@¦@example.org¦ada@¦a da@example.org¦<ada@example.org>¦ada@example.org,eve@example.org\
+                   ¦ada@exa\nmple.org¦ada@exam\u{202e}ple.org¦ada@example.org\u{0}¦ada@@example.org";
+    let large = long("x", 9_000, Is::Wrong);
+    [wrong(refused), large, right("ada@example.org¦Ada.Lovelace+x@EXAMPLE.org¦ада@пример.рф")].concat()
 }
 
 fn networks() -> Vec<(Value, Is)> {
@@ -265,6 +294,10 @@ pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
             return None;
         }
         ("Verify", "project", _) => json!("<WEB>"),
+        (_, "tokens", _) => json!("keep"),
+        (_, _, Kind::Email) => json!("ada@example.org"),
+        (_, _, Kind::Invitation) => json!("<INVITATION>"),
+        (_, _, Kind::Role) => json!("member"),
         ("Scope" | "Verify", "organization", _) => json!("<ACME>"),
         (_, "answers", _) => json!("committed"),
         (_, "reason", _) => json!("leaked"),
