@@ -107,13 +107,15 @@ pub(crate) fn organizations(state: &State) -> Vec<OrganizationId> {
 
 /// A person, with commitments where the values belong.
 pub(crate) fn view_user(state: &State, user: &User) -> wire::User {
-    let organizations = state.people().organizations_of(user.id).into_iter();
+    let found = state.people().organizations_of(user.id).into_iter();
+    let mut organizations: Vec<String> = found.map(|id| names(state, Scope::Organization(id)).0).collect();
+    organizations.sort_unstable();
     wire::User {
         id: user.id.0,
         email: Some(user.email.to_string()),
         email_verified: user.email_verified,
         name: user.name.as_deref().map(str::to_owned),
-        organizations: organizations.map(|id| names(state, Scope::Organization(id)).0).collect(),
+        organizations,
         created_at: user.created_at.to_string(),
         offboarded_at: user.offboarded_at.map(|time| time.to_string()),
         revision: user.revision,

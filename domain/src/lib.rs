@@ -19,6 +19,8 @@ pub mod network;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
 pub mod people;
+#[cfg(test)]
+mod people_histories;
 pub mod permission;
 pub mod query;
 pub mod rejection;

@@ -420,6 +420,8 @@ fn paths(operation: &Operation, all: &mut Vec<Case>) {
         let (own, foreign) = match &**parameter {
             "organization" => ("<ACME>", ["<WEB>", "<TARGET>", "<HIDDEN>"]),
             "project" => ("<WEB>", ["<ACME>", "<OTHERWEB>", "<TARGET>"]),
+            "user" => ("<MEMBER>", ["<ACME>", "<INVITED>", "<OTHER>"]),
+            "invitation" => ("<INVITED>", ["<MEMBER>", "<WEB>", "<OTHER>"]),
             _ => ("<TARGET>", ["<ACME>", "<WEB>", "<OTHER>"]),
         };
         let texts = [
