@@ -413,13 +413,13 @@ impl Event {
             | Self::TokenGrantsChanged { token, .. }
             | Self::TokenExpiryChanged { token, .. }
             | Self::TokenRotated(TokenRotated { token, .. })
-            | Self::TokenRevoked(TokenRevoked { token, .. }) => Some(Subject::Token(*token)),
+            | Self::TokenRevoked(TokenRevoked { token, .. })
+            | Self::InvitationAccepted(InvitationAccepted { token, .. }) => Some(Subject::Token(*token)),
             Self::MemberInvited(MemberInvited { invitation, .. })
             | Self::InvitationReissued(InvitationReissued { invitation, .. })
             | Self::InvitationWithdrawn { invitation } => {
                 organization.map(|organization| Subject::Invitation(organization, *invitation))
             }
-            Self::InvitationAccepted(InvitationAccepted { token, .. }) => Some(Subject::Token(*token)),
             Self::MemberRoleChanged(MemberRoleChanged { user, .. })
             | Self::MemberRemoved(MemberRemoved { user, .. }) => {
                 organization.map(|organization| Subject::Member(organization, *user))

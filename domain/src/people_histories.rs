@@ -164,23 +164,19 @@ impl History {
                 let found = self.world.state.people().invitation_by_text(&SecretHash::of(&text));
                 found.map(|found| (Arc::clone(found), text))
             });
-        let mut allowed: Vec<bool> = Vec::new();
-        match &accepted {
-            Some((invitation, text)) => {
-                // What it gives is held against who gave it out, before anything changes.
-                let all = self.every_ability(&invitation.place.organization().unwrap().to_string());
-                allowed = all.iter().map(|ability| self.is_given(invitation, ability)).collect();
-                let joining = one(&self.in_force(), dice[3]).map(|id| self.world.caller(id));
-                let _ = match joining.filter(|_| dice[4].is_multiple_of(2)) {
-                    Some(session) => self.world.accept_as(&session, text).map(drop),
-                    None => self.world.accept(text).map(drop),
-                };
-            }
-            None => {
-                let all = self.every_ability("");
-                allowed.extend(all.iter().map(|ability| self.may(&caller, ability)));
-                let _ = self.act(&caller, dice);
-            }
+        // What may be given is looked up before anything changes.
+        let all = every_ability();
+        let allowed: Vec<bool>;
+        if let Some((invitation, text)) = &accepted {
+            allowed = all.iter().map(|ability| self.is_given(invitation, ability)).collect();
+            let joining = one(&self.in_force(), dice[3]).map(|id| self.world.caller(id));
+            let _ = match joining.filter(|_| dice[4].is_multiple_of(2)) {
+                Some(session) => self.world.accept_as(&session, text).map(drop),
+                None => self.world.accept(text).map(drop),
+            };
+        } else {
+            allowed = all.iter().map(|ability| self.may(&caller, ability)).collect();
+            let _ = self.act(&caller, dice);
         }
         let count = PLACES.len();
         for (holder, permission, place) in self.abilities().difference(&before) {
@@ -191,13 +187,6 @@ impl History {
         self.check();
     }
 
-    /// Each permission at each place, in the order of `permission * places + place`.
-    fn every_ability(&self, holder: &str) -> Vec<Ability> {
-        let places = 0..PLACES.len();
-        let all = (0..PERMISSIONS.len()).flat_map(|p| places.clone().map(move |place| (p, place)));
-        all.map(|(permission, place)| (holder.to_owned(), permission, place)).collect()
-    }
-
     fn check(&self) {
         for organization in self.organizations() {
             let people = self.world.state.people();
@@ -206,6 +195,13 @@ impl History {
             assert_eq!(is_owned, people.was_owned(organization), "an owner is never lost");
         }
     }
+}
+
+/// Each permission at each place, in the order of `permission * places + place`, of nobody in particular.
+fn every_ability() -> Vec<Ability> {
+    let places = 0..PLACES.len();
+    let all = (0..PERMISSIONS.len()).flat_map(|p| places.clone().map(move |place| (p, place)));
+    all.map(|(permission, place)| (String::new(), permission, place)).collect()
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewOrganization" | "NewProject" | "Rename", "name") => Kind::Label,
         ("Rename", "display_name") => Kind::Removable(128),
         ("NewOrganization" | "NewProject", "display_name")
-        | ("NewToken" | "NarrowToken" | "UpdateToken", "name") => Kind::Text(128),
+        | ("NewToken" | "NarrowToken" | "UpdateToken" | "AcceptInvitation", "name") => Kind::Text(128),
 
         ("NewToken" | "NarrowToken" | "UpdateToken", "description") | ("Revoke", "note") => {
             Kind::Removable(1_024)
@@ -63,26 +63,29 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         (_, "grants" | "allowed_networks") => Kind::List { most: 64 },
         ("VerifyBatch", "items") if is_item => Kind::Object,
         ("VerifyBatch", "items") => Kind::List { most: 1_000 },
-        ("NewToken" | "NarrowToken" | "UpdateToken", "expires_in") | ("Rotate", "overlap") => Kind::Duration,
+        (
+            "NewToken" | "NarrowToken" | "UpdateToken" | "NewInvitation" | "ReissueInvitation",
+            "expires_in",
+        )
+        | ("Rotate", "overlap") => Kind::Duration,
         ("NewToken" | "NarrowToken" | "UpdateToken", "expires_at") => Kind::End,
         ("NewToken" | "NarrowToken", "not_before") => Kind::Beginning,
         ("NewToken" | "NarrowToken" | "UpdateToken", "metadata") => Kind::Metadata,
-        ("Scope", "organization" | "project") => Kind::Reference,
+        ("Scope", "organization" | "project")
+        | ("NewInvitation" | "SetMemberRole" | "RemoveMember", "project")
+        | ("RemoveMember" | "Offboard", "to") => Kind::Reference,
         ("Verify", "organization" | "project") => Kind::Asked(128),
         ("Verify", "resource") => Kind::Asked(256),
         ("Verify", "permission") => Kind::Permission,
         ("Client", "address") => Kind::Address,
         ("Client", "agent") | ("Verify" | "Identify", "token") => Kind::Anything,
         ("Identify", "prefix") => Kind::Prefix,
-        ("AcceptInvitation", "name") => Kind::Text(128),
         ("AcceptInvitation", "invitation") => Kind::Invitation,
         ("NewInvitation", "email") => Kind::Email,
         ("NewInvitation" | "SetMemberRole", "role") => Kind::Role,
-        ("NewInvitation" | "ReissueInvitation", "expires_in") => Kind::Duration,
-        ("NewInvitation" | "SetMemberRole" | "RemoveMember", "project") => Kind::Reference,
-        ("RemoveMember" | "Offboard", "to") => Kind::Reference,
-        ("RemoveMember" | "Offboard", "tokens") => Kind::Word,
-        ("Revoke", "reason") | ("PolicyChange", "answers") => Kind::Word,
+        ("Revoke", "reason") | ("PolicyChange", "answers") | ("RemoveMember" | "Offboard", "tokens") => {
+            Kind::Word
+        }
         ("Revoke", "cascade") | ("Scope", "instance") => Kind::Flag,
         ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
         ("PolicyChange", "record_within_ms") => Kind::Number { least: 1, most: 10_000 },
