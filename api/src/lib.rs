@@ -15,14 +15,17 @@ mod error;
 mod explain;
 mod front;
 mod instance;
+mod invitations;
 mod leaks;
 mod limits;
+mod members;
 mod object;
 mod openapi;
 mod organizations;
 mod page;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
+mod people;
 mod policies;
 mod projects;
 mod respond;
@@ -30,6 +33,7 @@ mod roles;
 mod sweeps;
 mod system;
 mod tokens;
+mod users;
 mod verify;
 pub mod wire;
 

@@ -1,9 +1,12 @@
 //! Everything that can be enrolled. The names and shapes are stored: they are explicit, and pinned by snapshots.
 
-use crate::id::{OrganizationId, ProjectId, TokenId};
+use crate::id::{InvitationId, OrganizationId, ProjectId, TokenId, UserId};
 use crate::import::Algorithm;
 use crate::name::Name;
 use crate::network::Networks;
+use crate::people::{
+    InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged,
+};
 use crate::permission::PermissionSet;
 use crate::policy::PolicySettings;
 use crate::role::Level;
@@ -462,6 +465,26 @@ pub enum Event {
         /// Why, in somebody's words.
         note: Option<Box<str>>,
     },
+    /// Somebody is asked to become a member.
+    MemberInvited(MemberInvited),
+    /// An invitation has another text.
+    InvitationReissued(InvitationReissued),
+    /// An invitation can no longer be accepted.
+    InvitationWithdrawn {
+        /// The invitation.
+        invitation: InvitationId,
+    },
+    /// Somebody became a member.
+    InvitationAccepted(InvitationAccepted),
+    /// A member holds another role.
+    MemberRoleChanged(MemberRoleChanged),
+    /// Somebody is no longer a member.
+    MemberRemoved(MemberRemoved),
+    /// A person left the whole instance.
+    UserOffboarded {
+        /// The person.
+        user: UserId,
+    },
     /// A token began.
     TokenMinted(TokenMinted),
     /// A token began whose text was issued elsewhere.
@@ -530,7 +553,18 @@ impl Event {
             | Self::TokenExpiryChanged { token, .. }
             | Self::TokenRotated(TokenRotated { token, .. })
             | Self::TokenRevoked(TokenRevoked { token, .. })
-            | Self::LeakReported(LeakReported { token, .. }) => Some(Subject::Token(*token)),
+            | Self::LeakReported(LeakReported { token, .. })
+            | Self::InvitationAccepted(InvitationAccepted { token, .. }) => Some(Subject::Token(*token)),
+            Self::MemberInvited(MemberInvited { invitation, .. })
+            | Self::InvitationReissued(InvitationReissued { invitation, .. })
+            | Self::InvitationWithdrawn { invitation } => {
+                organization.map(|organization| Subject::Invitation(organization, *invitation))
+            }
+            Self::MemberRoleChanged(MemberRoleChanged { user, .. })
+            | Self::MemberRemoved(MemberRemoved { user, .. }) => {
+                organization.map(|organization| Subject::Member(organization, *user))
+            }
+            Self::UserOffboarded { user } => Some(Subject::User(*user)),
             Self::InstancePolicyChanged { .. } => Some(Subject::Instance),
             Self::RoleDefined { .. } | Self::RoleChanged { .. } | Self::RoleRetired { .. } => {
                 Some(Subject::Roles(organization))
@@ -553,6 +587,12 @@ pub enum Subject {
     Token(TokenId),
     /// The roles of an organization or, without one, of the instance. Which of them, the command says by its name.
     Roles(Option<OrganizationId>),
+    /// An invitation of an organization.
+    Invitation(OrganizationId, InvitationId),
+    /// A member of an organization.
+    Member(OrganizationId, UserId),
+    /// A person.
+    User(UserId),
 }
 
 /// Who caused an event, from the credential that was verified.
@@ -568,6 +608,8 @@ pub enum By {
     Partner(Cow<'static, str>),
     /// Somebody without a credential.
     Anonymous,
+    /// A person, through a session.
+    Session(UserId),
 }
 
 impl fmt::Display for By {
@@ -575,6 +617,7 @@ impl fmt::Display for By {
         match self {
             Self::AdminToken => f.write_str("admin-token"),
             Self::System(job) => write!(f, "system:{job}"),
+            Self::Session(user) => write!(f, "session:{user}"),
             Self::Token(Level::Instance, prefix) => write!(f, "instance-token:{prefix}"),
             Self::Token(Level::Organization, prefix) => write!(f, "org-token:{prefix}"),
             Self::Token(Level::Project, prefix) => write!(f, "project-token:{prefix}"),
@@ -597,6 +640,9 @@ impl By {
         let level = match kind {
             "system" => return Some(Self::System(Cow::Owned(rest.to_owned()))),
             "partner" => return Some(Self::Partner(Cow::Owned(rest.to_owned()))),
+            "session" => {
+                return rest.parse().ok().filter(|user: &UserId| user.to_string() == rest).map(Self::Session);
+            }
             "instance-token" => Level::Instance,
             "org-token" => Level::Organization,
             "project-token" => Level::Project,

@@ -22,6 +22,9 @@ pub mod name;
 pub mod network;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
+pub mod people;
+#[cfg(test)]
+mod people_histories;
 pub mod permission;
 pub mod policy;
 pub mod query;

@@ -3,8 +3,10 @@
 //! [`authorize`] says whether a read is allowed at all; the functions below it find what is read, and leave out what
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
+mod people;
 mod roles;
 
+pub use people::{invitation, invitations, member, members, user, users};
 pub use roles::{Census, role, roles};
 
 use crate::authority::Caller;
@@ -13,7 +15,7 @@ use crate::decide::{
     ScopeText, find_organization, find_organization_ever, find_project_ever, is_self, role_object,
 };
 use crate::explain;
-use crate::id::TokenId;
+use crate::id::{InvitationId, TokenId, UserId};
 use crate::import::Hashes;
 use crate::name::Name;
 use crate::rejection::Rejection;
@@ -54,6 +56,18 @@ pub enum Read {
     Contents(ScopeText),
     /// One token.
     Token(TokenId),
+    /// The members of an organization and its projects that the caller may read.
+    Members(String),
+    /// One member of an organization.
+    Member(String, UserId),
+    /// The invitations of an organization that the caller may read.
+    Invitations(String),
+    /// One invitation of an organization.
+    Invitation(String, InvitationId),
+    /// All persons.
+    Users,
+    /// One person.
+    User(UserId),
     /// Tokens by their text or prefix, among those that the caller may read.
     Identify,
     /// What a token, or a draft of one, may do and why.
@@ -80,6 +94,12 @@ impl Read {
             }
             Self::Leaks => Some("leaks:read"),
             Self::Import => Some("tokens:import"),
+            Self::Members(_)
+            | Self::Member(..)
+            | Self::Invitations(_)
+            | Self::Invitation(..)
+            | Self::Users
+            | Self::User(_) => Some("members:read"),
         }
     }
 }
@@ -94,11 +114,17 @@ impl Read {
             | Self::Identify
             | Self::Leaks
             | Self::Import
+            | Self::Users
             | Self::Sweep(None) => None,
             Self::Organization(organization)
             | Self::Projects(organization)
             | Self::Policy(organization)
-            | Self::Sweep(Some(organization)) => Some(format!("organization:{organization}")),
+            | Self::Sweep(Some(organization))
+            | Self::Members(organization)
+            | Self::Invitations(organization) => Some(format!("organization:{organization}")),
+            Self::Member(organization, user) => Some(format!("organization:{organization} user:{user}")),
+            Self::Invitation(organization, id) => Some(format!("invitation:{organization}/{id}")),
+            Self::User(user) => Some(format!("user:{user}")),
             Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
             Self::Roles(organization) => organization.as_ref().map(|own| format!("organization:{own}")),
             Self::Role(organization, role) => Some(role_object(organization.as_deref(), role)),
@@ -133,6 +159,18 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
             caller.require_somewhere(state, "tokens:read", place)
         }
         Read::Contents(scope) => Contents::authorize(state, caller, scope),
+        Read::Members(text) | Read::Invitations(text) => {
+            let found = find_organization(state, caller, text)?;
+            caller.require_somewhere(state, "members:read", Scope::Organization(found.id))
+        }
+        Read::Member(text, user) => {
+            let found = find_organization(state, caller, text)?;
+            caller.require_somewhere(state, "members:read", Scope::Organization(found.id))?;
+            member(state, caller, text, *user).map(drop)
+        }
+        Read::Invitation(text, id) => invitation(state, caller, text, *id).map(drop),
+        Read::Users => caller.require(state, "members:read", Scope::Instance),
+        Read::User(id) => user(state, caller, *id).map(drop),
         Read::Token(id) => token(state, caller, *id).map(drop),
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
         Read::Leaks => caller.require_somewhere(state, "leaks:read", own),

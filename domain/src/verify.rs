@@ -130,7 +130,9 @@ pub struct Verdict {
 pub fn place_of(state: &State, caller: &Caller, question: &Question<'_>) -> Result<Place, Rejection> {
     let own = match &caller.principal {
         Principal::Token(token, _) => token.scope,
-        Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) => Scope::Instance,
+        Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) | Principal::Invited(_) => {
+            Scope::Instance
+        }
     };
     let organization = match (question.organization, own.organization()) {
         (None, Some(own)) => Some(own),

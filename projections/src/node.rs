@@ -2,6 +2,7 @@
 
 use crate::catch_up::{Cursor, Fatal, Marks};
 use crate::live::Live;
+use crate::people;
 use crate::recorder::{Recorder, RecorderDesk};
 use crate::scribe::{Desk, Scribe};
 use crate::seal;
@@ -217,6 +218,7 @@ impl Node {
             request: job.into(),
             operation: job,
             object: None,
+            personal: Vec::new(),
         };
         self.scribe.submit(call, work).await
     }
@@ -270,6 +272,11 @@ impl Node {
     /// Under which hashes of imported keys are hashed.
     pub fn import_key(&self) -> &ImportKey {
         &self.import_key
+    }
+
+    /// The personal values behind commitments. One that was erased is not in the answer.
+    pub async fn personal(&self, commitments: &[&str]) -> Result<HashMap<String, String>, sqlx::Error> {
+        people::open(&self.log, commitments).await
     }
 
     /// The generator of ids and secrets.

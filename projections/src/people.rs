@@ -5,12 +5,28 @@
 
 use domain::id::OrganizationId;
 use domain::time::Timestamp;
-use eventlog::Random;
-use eventlog::personal::{Kind, Personal};
+use eventlog::personal::{Kind, Personal, decode_commitment, encode_commitment};
+use eventlog::{Log, Random};
 use std::collections::HashMap as StdHashMap;
 use std::net::IpAddr;
 
 type HashMap<K, V> = StdHashMap<K, V, foldhash::quality::RandomState>;
+
+/// The values behind commitments as lines write them. One that was erased, and one that is no commitment, is left out.
+pub(crate) async fn open(log: &Log, commitments: &[&str]) -> Result<StdHashMap<String, String>, sqlx::Error> {
+    let keys: Vec<Vec<u8>> =
+        commitments.iter().filter_map(|text| decode_commitment(text)).map(Vec::from).collect();
+    if keys.is_empty() {
+        return Ok(StdHashMap::new());
+    }
+    let rows: Vec<(Vec<u8>, String)> =
+        sqlx::query_as("SELECT commitment, value FROM chancery.personal WHERE commitment = ANY($1)")
+            .bind(keys)
+            .fetch_all(log.pool())
+            .await?;
+    let encoded = |key: Vec<u8>| key.try_into().ok().map(|key| encode_commitment(&key));
+    Ok(rows.into_iter().filter_map(|(key, value)| Some((encoded(key)?, value))).collect())
+}
 
 /// The most commitments that are remembered; past it all are forgotten, which costs rows and nothing else.
 const MOST: usize = 200_000;

@@ -119,6 +119,7 @@ fn decide(state: &State, call: &Call, inquiries: &[Inquiry], at: Timestamp) -> A
     let caller = match call.presented {
         Presented::Job(job) => Caller::system(job),
         Presented::Outsider(outsider) => Caller::outsider(outsider.by(), call.client.address),
+        Presented::Invitation { user, .. } => Caller::invited(user, call.client.address),
         Presented::Credential(credential) => {
             match authority::authenticate(state, credential, at, call.client.address) {
                 Ok(caller) => caller,

@@ -280,6 +280,7 @@ impl Sweeper {
                 request: JOB.into(),
                 operation: JOB,
                 object: None,
+                personal: Vec::new(),
             };
             let found = self.sweep(scope, &call).await?.len();
             if found > 0 {

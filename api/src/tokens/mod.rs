@@ -134,7 +134,7 @@ pub(crate) fn view_grant(state: &State, grant: &Grant) -> String {
 }
 
 /// The answer to a change of a token: the token as it is now, with the secret where there is one to hand out.
-fn changed(app: &App, done: Done, is_new: bool) -> Result<Answer<wire::Token>, Problem> {
+pub(crate) fn changed(app: &App, done: Done, is_new: bool) -> Result<Answer<wire::Token>, Problem> {
     let Subject::Token(id) = done.subject else { return Err(Problem::new(codes::INTERNAL)) };
     let at = app.now();
     let found = app.node().live().read(|state| state.tokens().get(id).map(|token| view(state, token, at)));

@@ -6,6 +6,7 @@ mod import;
 mod instance;
 mod leak;
 mod organization;
+mod people;
 mod policy;
 mod problem;
 mod role;
@@ -19,6 +20,10 @@ pub use import::{Import, ImportAnswer, ImportKey, ImportOutcome, Imported};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
 pub use leak::{Leak, LeakReport};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
+pub use people::{
+    AcceptInvitation, Departure, Invitation, Member, Memberships, NewInvitation, Offboard, ReissueInvitation,
+    RemoveMember, SetMemberRole, User,
+};
 pub use policy::{OrganizationPolicy, OrganizationPolicyChange, PolicyHits, Sweep, Swept, SweptToken};
 pub use problem::{FieldProblem, Problem};
 pub use role::{Level, NewRole, RetiredRole, Role, RoleChange};

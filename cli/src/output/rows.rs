@@ -21,7 +21,7 @@ pub(crate) trait Row {
     }
 }
 
-fn plain(text: impl Into<String>) -> (String, Tone) {
+pub(crate) fn plain(text: impl Into<String>) -> (String, Tone) {
     (text.into(), Tone::Plain)
 }
 

@@ -67,6 +67,7 @@ pub(super) fn update(
     expected: Option<u64>,
 ) -> Result<Decision, Rejection> {
     let token = find_token(state, caller, update.token, "tokens:update")?;
+    require_no_session(token)?;
     check_revision(token.revision, expected)?;
     require_live(state, token, at)?;
     let events = [
@@ -156,6 +157,7 @@ pub(super) fn authorize_rotate<'a>(
     rotate: &Rotate,
 ) -> Result<&'a Arc<Token>, Rejection> {
     let token = find_token(state, caller, rotate.token, "tokens:rotate")?;
+    require_no_session(token)?;
     // Who rotates comes to hold the secret, and with it all that the token can do.
     if !is_self(caller, token.id) {
         caller.require_reach(state, &Reach::of(token))?;
@@ -247,6 +249,15 @@ fn has_live_descendant(state: &State, token: &Arc<Token>) -> bool {
         }
     }
     false
+}
+
+/// A session is its person's: nobody else comes to hold it, and it holds what its person's memberships give.
+fn require_no_session(token: &Token) -> Result<(), Rejection> {
+    if !token.session {
+        return Ok(());
+    }
+    let expected = "a token that was minted; this is a session, which can only be revoked".to_owned();
+    Err(Rejection::invalid("token", &token.id.to_string(), expected))
 }
 
 /// What has ended stays ended: an expired token is not revived.

@@ -70,6 +70,13 @@ impl State {
             Event::ProjectCreated { project, naming } => self.create_project(line, *project, naming),
             Event::ProjectRenamed { project, after, .. } => self.rename_project(*project, after),
             Event::ProjectDeleted { project, note } => self.delete_project(line, *project, note.as_deref()),
+            Event::MemberInvited(_)
+            | Event::InvitationReissued(_)
+            | Event::InvitationWithdrawn { .. }
+            | Event::InvitationAccepted(_)
+            | Event::MemberRoleChanged(_)
+            | Event::MemberRemoved(_)
+            | Event::UserOffboarded { .. } => self.apply_people(line),
             Event::TokenMinted(minted) => self.mint(line, minted),
             Event::TokenImported(imported) => self.import(line, imported),
             Event::TokenDescribed { token, after, .. } => self.change_token(*token, |token| {
@@ -207,6 +214,7 @@ impl State {
         if self.tokens.get(minted.token).is_some() || self.tokens.by_secret(&minted.hash).is_some() {
             return Err(Corrupt(format!("the token {} was minted twice", minted.token)));
         }
+        let person = minted.parent.and_then(|parent| self.tokens.get(parent)?.person);
         let token = Token {
             id: minted.token,
             scope,
@@ -226,21 +234,28 @@ impl State {
             secret_since: line.at,
             created_at: line.at,
             created_by: line.actor.by.clone(),
+            person,
+            session: false,
             revision: self.counters.version,
             revocation: None,
         };
+        self.add_token(token);
+        Ok(())
+    }
+
+    pub(super) fn add_token(&mut self, token: Token) {
+        let id = token.id;
         let journal = &mut self.journal;
         self.tokens.add(Arc::new(token), &mut |undo| {
             if let Some(journal) = journal {
                 journal.undo.push(Undo::Token(undo));
             }
         });
-        let lives = self.lives(minted.token);
+        let lives = self.lives(id);
         self.recount(&[], &lives);
-        Ok(())
     }
 
-    fn require_place(&self, scope: Scope) -> Result<(), Corrupt> {
+    pub(super) fn require_place(&self, scope: Scope) -> Result<(), Corrupt> {
         match scope {
             Scope::Instance => Ok(()),
             Scope::Organization(id) => {

@@ -9,6 +9,7 @@ mod ends;
 mod import;
 mod leak;
 mod live_tokens;
+mod people;
 mod role;
 mod token;
 mod tokens;
@@ -18,6 +19,7 @@ pub use ends::{Standing, Suspension};
 pub use import::{Imported, Imports};
 pub use leak::{Leak, Leaks};
 pub use live_tokens::Full;
+pub use people::{Invitation, InvitationEnd, InvitationStatus, Inviter, Member, People, User};
 pub use role::Role;
 pub use token::{OldSecret, Revocation, Shown, Status, Token};
 pub use tokens::Tokens;
@@ -125,6 +127,7 @@ pub struct State {
     live_tokens: HashMap<OrganizationId, LiveTokens>,
     imports: Imports,
     leaks: Leaks,
+    people: People,
     replies: HashMap<Box<str>, Reply>,
     journal: Option<Journal>,
 }
@@ -158,6 +161,7 @@ enum Undo {
     },
     Import(TokenId),
     Leak(u64),
+    People(people::PeopleUndo),
     Reply(Box<str>, Option<Reply>),
 }
 
@@ -268,6 +272,11 @@ impl State {
         &self.leaks
     }
 
+    /// Users, members and invitations.
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
     /// What a request with this idempotency key did, if that was within 24 hours before `at`.
     pub fn reply(&self, key: &str, at: Timestamp) -> Option<&Reply> {
         self.replies.get(key).filter(|reply| at.since(reply.at) < IDEMPOTENCY_WINDOW)
@@ -319,6 +328,7 @@ impl State {
                 Undo::Counted { life, lives } => self.count(life, !lives),
                 Undo::Import(token) => self.imports.remove(token),
                 Undo::Leak(number) => self.leaks.remove(number),
+                Undo::People(undo) => self.people.undo(undo),
                 Undo::Reply(key, before) => restore(&mut self.replies, key, before),
             }
         }
@@ -338,6 +348,7 @@ impl State {
             ("project names", self.project_names == other.project_names),
             ("imports", self.imports == other.imports),
             ("leaks", self.leaks == other.leaks),
+            ("people", self.people == other.people),
         ];
         let remembered = |state: &Self, than: &Self| {
             state.replies.iter().all(|(key, reply)| {

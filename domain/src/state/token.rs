@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::event::{By, Description, Metadata, Reason};
-use crate::id::TokenId;
+use crate::id::{TokenId, UserId};
 use crate::network::Networks;
 use crate::scope::{Grant, Scope};
 use crate::secret::{Prefix, SecretHash};
@@ -49,6 +49,11 @@ pub struct Token {
     pub created_at: Timestamp,
     /// Who minted it.
     pub created_by: By,
+    /// The person who answers for it: whose session it is, or who minted it or what minted it, until somebody else
+    /// takes it over.
+    pub person: Option<UserId>,
+    /// Whether it is a session: it holds what its person's memberships give, at any moment, and ends with them.
+    pub session: bool,
     /// The version after the event that last changed it.
     pub revision: u64,
     /// Its end by revocation.
@@ -131,7 +136,10 @@ impl Token {
 
     /// Who it is, as an actor.
     pub fn by(&self) -> By {
-        By::Token(self.scope.level(), self.prefix)
+        match self.person.filter(|_| self.session) {
+            Some(person) => By::Session(person),
+            None => By::Token(self.scope.level(), self.prefix),
+        }
     }
 
     /// Whether its own time is over at `at`.

@@ -16,10 +16,10 @@ use domain::line::{self, Line};
 use domain::query;
 use domain::rejection::Rejection;
 use domain::secret::Secret;
-use domain::state::{Corrupt, State};
+use domain::state::{Corrupt, InvitationEnd, State};
 use domain::time::Timestamp;
 use domain::verify::{self, Place, Verdict};
-use eventlog::{Draft, Random, Sealed};
+use eventlog::{Draft, Personal, Random, Sealed};
 use record::{Refusal, permission_of};
 use std::collections::HashMap;
 
@@ -34,6 +34,8 @@ pub(crate) struct Batch<'a> {
     /// The lifecycle lines, to be folded once they are on the log.
     events: Vec<Line>,
     sealed: Vec<Sealed>,
+    /// What commands brought along.
+    personal: Vec<Personal>,
     refusals: Vec<Refusal>,
     same: HashMap<Vec<u8>, usize>,
     /// Whoever used anything.
@@ -98,6 +100,7 @@ impl<'a> Batch<'a> {
             count: 0,
             events: Vec::new(),
             sealed: Vec::new(),
+            personal: Vec::new(),
             refusals: Vec::new(),
             same: HashMap::new(),
             uses: Vec::new(),
@@ -134,6 +137,14 @@ impl<'a> Batch<'a> {
         let caller = match call.presented {
             Presented::Job(job) => Caller::system(job),
             Presented::Outsider(outsider) => Caller::outsider(outsider.by(), call.client.address),
+            Presented::Invitation { text, user } => {
+                let known = state.people().invitation_by_text(&text);
+                let accepted = known.and_then(|known| match known.end {
+                    Some(InvitationEnd::Accepted(by)) => Some(by),
+                    _ => None,
+                });
+                Caller::invited(accepted.unwrap_or(user), call.client.address)
+            }
             Presented::Credential(credential) => {
                 match authority::authenticate(state, credential, self.at, call.client.address) {
                     Ok(caller) => caller,
@@ -223,18 +234,17 @@ impl<'a> Batch<'a> {
         }
         self.write_refusals();
         self.uses.extend(caller.token().map(|token| token.id));
-        let org = decision.organization;
-        let (address, agent) = self.client(org, &call.client);
         let own = |commitment: Option<Commitment>| commitment.map(|c| Box::from(c.as_str()));
         let is_job = matches!(call.presented, Presented::Job(_));
-        let actor = caller.actor((!is_job).then(|| call.request.clone()), own(address), own(agent));
         let (written, folded) = (self.lines.len(), self.events.len());
-        for (n, event) in (state.next_ordinal(org)..).zip(&decision.events) {
+        for (org, event) in decision.happenings() {
+            let (address, agent) = self.client(org, &call.client);
+            let before = self.events[folded..].iter().filter(|line| line.org == org).count() as u64;
             let line = Line {
                 at: self.at,
                 org,
-                n: Some(n),
-                actor: actor.clone(),
+                n: Some(state.next_ordinal(org) + before),
+                actor: caller.actor((!is_job).then(|| call.request.clone()), own(address), own(agent)),
                 idempotency: decision.idempotency.clone().filter(|_| self.events.len() == folded),
                 event: self.committed(org, event),
             };
@@ -250,6 +260,9 @@ impl<'a> Batch<'a> {
             }
             self.events.push(line);
         }
+        // What a decision made no use of is not kept.
+        let lines = String::from_utf8_lossy(&self.lines[written..]);
+        self.personal.extend(call.personal.iter().filter(|value| lines.contains(&value.encoded())).cloned());
         Ok(())
     }
 
@@ -270,7 +283,7 @@ impl<'a> Batch<'a> {
             lines: String::from_utf8(self.lines).expect("lines are JSON"),
             count: self.count,
             lifecycle: u32::try_from(self.events.len()).expect("a batch is bounded"),
-            personal: self.people.to_store(),
+            personal: [self.people.to_store(), self.personal].concat(),
             sealed: self.sealed,
         });
         let refusal_lines = self.refusals.iter().map(|refusal| refusal.line).collect();

@@ -154,8 +154,9 @@ impl Batch<'_> {
     ) {
         let asked = asked_by(call, permission);
         match &caller.principal {
-            // Nothing stands under a name that anybody may have; what such a caller changes names it as its actor.
-            Principal::System(_) | Principal::Outsider(_) => {}
+            // Nothing stands under a name that anybody may have, nor under that of a person who is not known yet; what
+            // such a caller changes names it as its actor.
+            Principal::System(_) | Principal::Outsider(_) | Principal::Invited(_) => {}
             Principal::AdminToken => self.note_admin(call, asked, seen),
             Principal::Token(token, shown) => {
                 let code = rejection.filter(|rejection| rejection.is_refusal()).map(|_| Code::Forbidden);

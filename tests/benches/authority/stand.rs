@@ -270,6 +270,7 @@ pub(crate) async fn command(node: &Node, command: Command) -> Option<String> {
         request: "benchmark".into(),
         operation: "benchmark",
         object: None,
+        personal: Vec::new(),
     };
     let request = Request { command, expected_revision: None, repeat: None };
     let answered = node.submit(call, Work::Command(Box::new(request), None)).await.unwrap();

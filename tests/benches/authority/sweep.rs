@@ -62,6 +62,7 @@ fn call() -> Call {
         request: "benchmark".into(),
         operation: "benchmark",
         object: None,
+        personal: Vec::new(),
     }
 }
 

@@ -21,6 +21,7 @@ mod nodes;
 mod openapi;
 mod outage;
 mod overload;
+mod people;
 mod policy;
 mod record;
 mod restart;

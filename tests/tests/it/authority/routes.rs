@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+/// Who looks for this one finds nobody.
+const NOBODY: &str = "019ab7a4-0000-7000-8000-0000000000ff";
+
 /// One route.
 pub(crate) struct Route {
     pub(crate) method: &'static str,
@@ -32,19 +35,28 @@ impl Route {
         Route { stranger: status, ..self }
     }
 
-    /// The path with what its template leaves open.
-    pub(crate) fn path(&self, token: &str) -> String {
+    /// The path with what its template leaves open; an invitation is given where the template asks for one.
+    pub(crate) fn path(&self, token: &str, invitation: &str) -> String {
         let path = self.template.replace("{organization}", "acme").replace("{project}", "web");
-        path.replace("{role}", "member").replace("{id}", token)
+        let path = path.replace("{role}", "member").replace("{id}", token);
+        path.replace("{user}", NOBODY).replace("{invitation}", invitation)
     }
 }
 
-/// All of them but `/v1/authorize`, which takes two credentials.
+/// An open invitation to `acme`.
+pub(crate) async fn invitation(admin: &chancery_tests::Actor) -> String {
+    let body = json!({"email": "ada@example.org", "role": "member"});
+    let made = admin.post("/v1/organizations/acme/invitations", body).await;
+    made.expect(201);
+    made.text_of("id")
+}
+
+/// All of them but `/v1/authorize`, which takes two credentials, and `/v1/invitations/accept`, which takes none.
 pub(crate) fn routes() -> Vec<Route> {
     let acme = json!({"organization": "acme"});
     let a_role = json!({"name": "helper", "level": "project", "permissions": ["deployments:read"]});
     let question = json!({"token": "a key", "organization": "acme"});
-    vec![
+    let mut routes = vec![
         Route::new("POST", "/v1/verify", "tokens:verify").body(question.clone()),
         Route::new("POST", "/v1/verify/batch", "tokens:verify").body(json!({"items": [question]})),
         Route::free("GET", "/v1/whoami"),
@@ -108,5 +120,33 @@ pub(crate) fn routes() -> Vec<Route> {
             }]}))
             .stranger(200),
         Route::new("GET", "/v1/leaks", "leaks:read").stranger(200),
+    ];
+    routes.extend(people());
+    routes
+}
+
+/// Those of members, invitations and users.
+fn people() -> [Route; 12] {
+    [
+        Route::new("POST", "/v1/organizations/{organization}/invitations", "members:invite")
+            .body(json!({"email": "ada@example.org", "role": "member"})),
+        Route::new("GET", "/v1/organizations/{organization}/invitations", "members:read"),
+        Route::new("GET", "/v1/organizations/{organization}/invitations/{invitation}", "members:read"),
+        Route::new("DELETE", "/v1/organizations/{organization}/invitations/{invitation}", "members:invite"),
+        Route::new(
+            "POST",
+            "/v1/organizations/{organization}/invitations/{invitation}/reissue",
+            "members:invite",
+        )
+        .body(json!({})),
+        Route::new("GET", "/v1/organizations/{organization}/members", "members:read"),
+        Route::new("GET", "/v1/organizations/{organization}/members/{user}", "members:read"),
+        Route::new("PATCH", "/v1/organizations/{organization}/members/{user}", "members:update")
+            .body(json!({"role": "member"})),
+        Route::new("POST", "/v1/organizations/{organization}/members/{user}/remove", "members:remove")
+            .body(json!({})),
+        Route::new("GET", "/v1/users", "members:read").stranger(403),
+        Route::new("GET", "/v1/users/{user}", "members:read").stranger(403),
+        Route::new("POST", "/v1/users/{user}/offboard", "members:remove").body(json!({})).stranger(403),
     ]
 }

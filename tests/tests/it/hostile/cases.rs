@@ -53,6 +53,8 @@ fn path(operation: &Operation) -> String {
     let path = path.replace("{id}", "<TARGET>");
     let shared = if path.starts_with("/v1/roles/") { "<SHARED>" } else { "<ROLE>" };
     let path = path.replace("{role}", shared);
+    let path = path.replace("{user}", own(operation, "user"));
+    let path = path.replace("{invitation}", own(operation, "invitation"));
     if operation.template == "/v1/authorize" { format!("{path}?organization=<ACME>") } else { path }
 }
 
@@ -65,6 +67,8 @@ fn own(operation: &Operation, parameter: &str) -> &'static str {
         ("project", ..) => "<WEB>",
         ("role", ..) if operation.template.starts_with("/v1/roles/") => "<SHARED>",
         ("role", ..) => "<ROLE>",
+        ("user", ..) => "<MEMBER>",
+        ("invitation", ..) => "<INVITED>",
         _ => "<TARGET>",
     }
 }
@@ -299,7 +303,7 @@ fn texts(operation: &Operation, all: &mut Vec<Case>) {
                 field.owner == "NarrowToken" && (value == "instance-admin" || value == "project-reader");
             let expect = if own_level { Expect::Open } else { expect };
             // A reference that names nothing is not found, which names the value rather than the field.
-            let names_something = matches!(kind, Kind::Reference | Kind::Token);
+            let names_something = matches!(kind, Kind::Reference | Kind::Token | Kind::Invitation);
             let expect = if names_something && is == Is::Wrong { Expect::Wrong(None) } else { expect };
             // Each key of an import is decided by itself, and the answer says what came of it.
             let expect = if field.owner == "ImportKey"
@@ -445,6 +449,8 @@ fn paths(operation: &Operation, all: &mut Vec<Case>) {
             "role" if operation.template.starts_with("/v1/roles/") => ["<ROLE>", "<WEB>", "<ACME>"],
             "organization" | "role" => ["<WEB>", "<TARGET>", "<HIDDEN>"],
             "project" => ["<ACME>", "<OTHERWEB>", "<TARGET>"],
+            "user" => ["<ACME>", "<INVITED>", "<OTHER>"],
+            "invitation" => ["<MEMBER>", "<WEB>", "<OTHER>"],
             _ => ["<ACME>", "<WEB>", "<OTHER>"],
         };
         let texts = [
