@@ -66,6 +66,7 @@ fn rejected(rejection: &Rejection) -> Problem {
         Rejection::RoleHeld { .. } => Problem::new(codes::ROLE_HELD).detail(detail),
         Rejection::HashKnown => Problem::new(codes::HASH_KNOWN).detail(detail),
         Rejection::TokenEnded { .. } => Problem::new(codes::TOKEN_ENDED).detail(detail),
+        Rejection::LimitReached { .. } => Problem::new(codes::LIMIT_REACHED).detail(detail),
         Rejection::PolicyLimit { .. } => Problem::new(codes::POLICY_LIMIT).detail(detail),
         Rejection::InvitationEnded { .. } => Problem::new(codes::INVITATION_ENDED).detail(detail),
         Rejection::AlreadyMember { .. } => Problem::new(codes::ALREADY_MEMBER).detail(detail),

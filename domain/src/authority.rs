@@ -4,7 +4,7 @@ use crate::event::{Actor, By};
 use crate::id::UserId;
 use crate::import::Hashes;
 use crate::network::Networks;
-use crate::permission::{Pattern, PermissionSet};
+use crate::permission::PermissionSet;
 use crate::rejection::Rejection;
 use crate::scope::{Grant, Scope};
 use crate::secret::SecretHash;
@@ -12,6 +12,7 @@ use crate::state::{Role, Shown, State, Token};
 use crate::time::Timestamp;
 use crate::verify::{self, Code};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -204,14 +205,11 @@ impl Caller {
             (None, false) => return Err(Rejection::Escalation { missing: vec!["a credential".to_owned()] }),
         };
         let mut missing = Vec::new();
-        for grant in reach.grants {
-            let place = grant.place(reach.scope);
-            let permissions = role_of(state, reach.scope, grant).map(|role| role.permissions.clone());
-            for pattern in permissions.unwrap_or_default().patterns() {
-                if !holds(state, token, pattern, place) {
-                    missing.push(format!("{pattern} at {}", state.describe(place)));
-                }
-            }
+        for (place, roles) in by_place(state, reach) {
+            let held = permissions_at(state, token, place);
+            let patterns = roles.into_iter().flat_map(|role| role.permissions.patterns());
+            let lacking = patterns.filter(|pattern| !held.covers(pattern));
+            missing.extend(lacking.map(|pattern| format!("{pattern} at {}", state.describe(place))));
         }
         for link in state.chain(token) {
             // Starts need no look: who calls is in force, so all of its starts have passed.
@@ -227,10 +225,26 @@ impl Caller {
                 missing.push(format!("networks outside {}", allowed.join(", ")));
             }
         }
-        missing.sort_unstable();
-        missing.dedup();
-        if missing.is_empty() { Ok(()) } else { Err(Rejection::Escalation { missing }) }
+        require_none(missing)
     }
+}
+
+/// The most of what is missing that a refusal names.
+const NAMED: usize = 20;
+
+/// Refuses where something is missing. A refusal names so much of it that people can act on it, and how much more.
+pub(crate) fn require_none(mut missing: Vec<String>) -> Result<(), Rejection> {
+    missing.sort_unstable();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if missing.len() > NAMED {
+        let more = missing.len() - NAMED;
+        missing.truncate(NAMED);
+        missing.push(format!("{more} more"));
+    }
+    Err(Rejection::Escalation { missing })
 }
 
 /// All that a token can do: where, what, when and from where.
@@ -257,6 +271,17 @@ impl<'a> Reach<'a> {
     }
 }
 
+/// The roles that a reach has at each place.
+fn by_place<'s>(state: &'s State, reach: &Reach<'_>) -> BTreeMap<Scope, Vec<&'s Arc<Role>>> {
+    let mut roles = BTreeMap::<Scope, Vec<&Arc<Role>>>::new();
+    for grant in reach.grants {
+        if let Some(role) = role_of(state, reach.scope, grant) {
+            roles.entry(grant.place(reach.scope)).or_default().push(role);
+        }
+    }
+    roles
+}
+
 /// The role that a grant of a token of `scope` names; none once the grant has ended with its project.
 pub fn role_of<'a>(state: &'a State, scope: Scope, grant: &Grant) -> Option<&'a Arc<Role>> {
     state.role(scope.organization(), &grant.role).filter(|_| !state.has_ended(grant))
@@ -264,40 +289,32 @@ pub fn role_of<'a>(state: &'a State, scope: Scope, grant: &Grant) -> Option<&'a 
 
 /// Whether `token` may do `permission` at `place`: each link of its chain has to allow it.
 pub fn allows(state: &State, token: &Arc<Token>, permission: &str, place: Scope) -> bool {
-    every_link(state, token, place, |permissions| permissions.allows(permission))
+    state
+        .chain(token)
+        .all(|link| applying(state, link, place).any(|role| role.permissions.allows(permission)))
 }
 
-/// Whether `token` may do all that `pattern` stands for at `place`.
-pub(crate) fn holds(state: &State, token: &Arc<Token>, pattern: &Pattern, place: Scope) -> bool {
-    every_link(state, token, place, |permissions| permissions.covers(pattern))
+/// The roles that a token holds at `place`, by its own grants.
+fn applying<'s>(state: &'s State, token: &'s Token, place: Scope) -> impl Iterator<Item = &'s Arc<Role>> {
+    let there = token.grants.iter().filter(move |grant| grant.place(token.scope).contains(place));
+    there.filter_map(|grant| role_of(state, token.scope, grant))
 }
 
-fn every_link(state: &State, token: &Arc<Token>, place: Scope, has: impl Fn(&PermissionSet) -> bool) -> bool {
-    state.chain(token).all(|link| {
-        link.grants.iter().any(|grant| {
-            grant.place(link.scope).contains(place)
-                && role_of(state, link.scope, grant).is_some_and(|role| has(&role.permissions))
-        })
-    })
-}
-
-/// What `token` may do at `place`, in its shortest form.
+/// What `token` may do at `place`, in its shortest form: what every link of its chain allows.
 pub fn permissions_at(state: &State, token: &Arc<Token>, place: Scope) -> PermissionSet {
-    let mut applying = token
-        .grants
-        .iter()
-        .filter(|grant| grant.place(token.scope).contains(place))
-        .filter_map(|grant| role_of(state, token.scope, grant));
-    match (applying.next(), applying.next()) {
-        (None, _) => PermissionSet::default(),
-        // The usual token has one grant and was not narrowed: its role's set is shared as it is.
-        (Some(only), None) if !token.narrowed => only.permissions.clone(),
-        (Some(first), second) => {
-            let roles = [first].into_iter().chain(second).chain(applying);
-            let patterns = roles.flat_map(|role| role.permissions.patterns()).cloned();
-            PermissionSet::new(patterns.filter(|pattern| holds(state, token, pattern, place)))
+    let of_links = state.chain(token).map(|link| {
+        let mut roles = applying(state, link, place).map(|role| &role.permissions);
+        match (roles.next(), roles.next()) {
+            (None, _) => PermissionSet::default(),
+            // The usual token has one grant: its role's set is shared as it is.
+            (Some(only), None) => only.clone(),
+            (Some(first), second) => {
+                let sets = [first].into_iter().chain(second).chain(roles);
+                PermissionSet::new(sets.flat_map(PermissionSet::patterns).cloned())
+            }
         }
-    }
+    });
+    of_links.reduce(|all, link| all.intersection(&link)).unwrap_or_default()
 }
 
 #[cfg(test)]

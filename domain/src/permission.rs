@@ -131,10 +131,18 @@ impl PermissionSet {
     pub fn new(patterns: impl IntoIterator<Item = Pattern>) -> Self {
         let mut all: Vec<Pattern> = patterns.into_iter().collect();
         all.sort_unstable();
-        all.dedup();
-        let kept =
-            all.iter().filter(|p| !all.iter().any(|wide| wide != *p && wide.covers(p))).cloned().collect();
-        Self(kept)
+        // Sorted, a wildcard stands right before all that it covers.
+        all.dedup_by(|next, kept| kept.covers(next));
+        Self(all.into())
+    }
+
+    /// What both sets have, in its shortest form.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let within = |inner: &Self, outer: &Self| {
+            inner.patterns().iter().filter(|pattern| outer.covers(pattern)).cloned().collect::<Vec<_>>()
+        };
+        Self::new(within(self, other).into_iter().chain(within(other, self)))
     }
 
     /// The patterns, sorted.
@@ -144,7 +152,7 @@ impl PermissionSet {
 
     /// Whether `permission` is in the set.
     pub fn allows(&self, permission: &str) -> bool {
-        self.0.iter().any(|pattern| pattern.allows(permission))
+        self.covers_text(permission)
     }
 
     /// Whether everything that `pattern` stands for is in the set.
@@ -152,7 +160,17 @@ impl PermissionSet {
     /// `noun:*` stands for verbs that nobody has named yet, so no finite list of verbs covers it: looking for one
     /// pattern that covers another is exact.
     pub fn covers(&self, pattern: &Pattern) -> bool {
-        self.0.iter().any(|wide| wide.covers(pattern))
+        self.covers_text(&pattern.0)
+    }
+
+    /// The only patterns that can cover a text are `*`, which then stands alone, the wildcard of its noun, which then
+    /// stands where the noun's patterns begin, and itself. So a set of many is searched in a few steps.
+    fn covers_text(&self, text: &str) -> bool {
+        let all = &*self.0;
+        let start = text.find(':').map_or(text, |colon| &text[..=colon]);
+        let of_noun = all.partition_point(|pattern| pattern.as_str() < start);
+        [all.first(), all.get(of_noun)].into_iter().flatten().any(|pattern| pattern.covers_text(text))
+            || all.binary_search_by(|pattern| pattern.as_str().cmp(text)).is_ok()
     }
 }
 
@@ -179,6 +197,47 @@ mod tests {
         assert!(set(&["*"]).covers(&Pattern::parse("a:*").unwrap()));
         assert!(!set(&["a:*"]).covers(&Pattern::parse("*").unwrap()));
         assert!(!set(&["a:b", "a:c"]).covers(&Pattern::parse("a:*").unwrap()));
+    }
+
+    #[test]
+    fn a_search_finds_what_trying_every_pattern_finds() {
+        let parts = ["a", "a-b", "ab", "a0", "b", "z"];
+        let mut all: Vec<String> = vec!["*".to_owned()];
+        for noun in parts {
+            all.push(format!("{noun}:*"));
+            all.extend(parts.map(|verb| format!("{noun}:{verb}")));
+        }
+        let all: Vec<Pattern> = all.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+        let mut seed = 1_u64;
+        for _ in 0..500 {
+            let mut some = || {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let (count, from) = ((seed >> 60) as usize, (seed >> 33) as usize);
+                (0..count).map(|n| all[(from / (n + 1)) % all.len()].clone()).collect::<Vec<_>>()
+            };
+            let (left, right) = (some(), some());
+            let one = |patterns: &[Pattern], text: &Pattern| patterns.iter().any(|wide| wide.covers(text));
+            let (a, b) = (PermissionSet::new(left.clone()), PermissionSet::new(right.clone()));
+            let both = a.intersection(&b);
+            for text in &all {
+                assert_eq!(a.covers(text), one(&left, text), "{left:?} {text}");
+                assert_eq!(a.allows(text.as_str()), one(&left, text), "{left:?} {text}");
+                assert_eq!(both.covers(text), a.covers(text) && b.covers(text), "{left:?} {right:?} {text}");
+            }
+            for (n, pattern) in a.patterns().iter().enumerate() {
+                let others = [&a.patterns()[..n], &a.patterns()[n + 1..]].concat();
+                assert!(!one(&others, pattern), "{a:?} has a shorter form");
+            }
+        }
+    }
+
+    #[test]
+    fn large_sets_are_made_and_searched_at_once() {
+        let patterns = (0..20_000).map(|n| Pattern::parse(&format!("n{}:v{n}", n % 1_000)).unwrap());
+        // Each with each, this would be hundreds of millions of comparisons a line.
+        let set = PermissionSet::new(patterns);
+        assert!(set.patterns().iter().all(|pattern| set.covers(pattern)));
+        assert_eq!(set.intersection(&set), set);
     }
 
     #[test]

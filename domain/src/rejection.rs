@@ -85,6 +85,16 @@ pub enum Rejection {
         /// From when on there is room, where time alone makes it.
         until: Option<Timestamp>,
     },
+    /// There are as many of a thing as there may be.
+    #[error("{place} has no room for more {what}: {most} is the most")]
+    LimitReached {
+        /// In the words of who asked: `the instance`, `organization acme`.
+        place: String,
+        /// What there are too many of.
+        what: &'static str,
+        /// The most that there may be.
+        most: usize,
+    },
     /// A key that is to be imported is known: it belongs to a token, or did.
     #[error(
         "a token has or had this key; a text is never that of two tokens, and what was revoked does not come back"

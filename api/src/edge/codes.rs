@@ -126,6 +126,9 @@ codes! {
     ROLE_HELD "role_held" 409 "The role is held":
         "Live tokens or members hold the role, or open invitations give it, and without it they would hold nothing in its place.";
         "Name a `replacement`, or give the tokens other grants first. `GET /v1/tokens?role=…` lists them.";
+    LIMIT_REACHED "limit_reached" 409 "There are as many as there may be":
+        "The instance or the organization has as many of these as there may be; the detail says how many.";
+        "Remove what is not needed. The limits are in the conventions of the API.";
     POLICY_LIMIT "policy_limit" 409 "The organization's policy leaves no room":
         "The organization's policy limits how many tokens may live, or how many may be minted within an hour, and there are as many already.";
         "Revoke tokens that are not needed, wait until the time that the detail names, or have the policy changed.";

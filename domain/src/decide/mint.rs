@@ -25,6 +25,8 @@ pub(super) const NAME: usize = 128;
 pub(super) const DESCRIPTION: usize = 1_024;
 /// The most grants of one token.
 const GRANTS: usize = 64;
+/// The most permissions of all roles of one token: a verify says them.
+const PERMISSIONS: usize = 500;
 /// The most tokens of a chain, each narrowed from the one before: verify looks at every one.
 const CHAIN: usize = 8;
 
@@ -330,7 +332,22 @@ pub(crate) fn read_grants(
         texts.iter().map(|text| read_grant(state, caller, scope, text)).collect::<Result<Vec<_>, _>>()?;
     grants.sort_unstable();
     grants.dedup();
+    require_few_permissions(state, scope, &grants)?;
     Ok(grants.into())
+}
+
+fn require_few_permissions(state: &State, scope: Scope, grants: &[Grant]) -> Result<(), Rejection> {
+    // Sorted grants have each role in one place.
+    let roles = grants.chunk_by(|one, next| one.role == next.role).filter_map(|of_role| of_role.first());
+    let size = |grant: &Grant| {
+        state.role(scope.organization(), &grant.role).map_or(0, |role| role.permissions.patterns().len())
+    };
+    let count: usize = roles.map(size).sum();
+    if count <= PERMISSIONS {
+        return Ok(());
+    }
+    let expected = format!("roles that have at most {PERMISSIONS} permissions together");
+    Err(Rejection::invalid("grants", &count.to_string(), expected))
 }
 
 /// The grants that a token of `scope` can have, in a sentence.
@@ -382,13 +399,31 @@ fn read_grant(state: &State, caller: &Caller, scope: Scope, text: &str) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{World, absent, admin, forbidden, invalid, missing, only};
+    use crate::decide::{Command, DefineRole};
+    use crate::testing::{World, absent, admin, forbidden, invalid, missing, only, texts};
     use std::time::Duration;
 
     const DAY: Duration = Duration::from_hours(24);
 
     fn is_taken<T>(result: &Result<T, Rejection>) -> bool {
         matches!(result, Err(Rejection::NameTaken { .. }))
+    }
+
+    #[test]
+    fn the_roles_of_a_token_have_so_many_permissions() {
+        let mut world = World::with_tenants();
+        for (name, count) in [("one", 200), ("two", 200), ("three", 100), ("four", 1)] {
+            let permissions = (0..count).map(|n| format!("{name}:v{n}")).collect();
+            let (organization, level) = (Some("acme".to_owned()), Level::Organization);
+            let name = name.to_owned();
+            world.admin(Command::DefineRole(DefineRole { organization, name, level, permissions }));
+        }
+        let id = world.mint("acme", &["one", "two", "three"]);
+        let all = ["one", "two", "three", "four"];
+        assert_eq!(invalid(world.mint_by(&admin(), "acme", &all, |_| ())), "grants");
+        assert_eq!(invalid(world.update(&admin(), id, |u| u.grants = Some(texts(&all)))), "grants");
+        let narrow = ["project-admin@web", "project-admin@api", "one", "two"];
+        world.mint("acme", &narrow);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! whose own it is. Whoever is bound in time or to networks adds nothing to what is held beyond those bounds.
 
 use super::{Decision, check_revision, find_organization};
-use crate::authority::{self, Caller, Reach};
+use crate::authority::{self, Caller, Reach, require_none};
 use crate::event::{Event, Subject};
 use crate::name::Name;
 use crate::network::Networks;
@@ -18,6 +18,11 @@ use std::sync::Arc;
 
 /// The most permissions of one role, as they are written: two such lists fit into a line.
 const PERMISSIONS: usize = 200;
+
+/// The most roles of the instance's own, or of an organization's, and the most permissions of all of them together.
+/// Whatever holds them, and however they change, that bounds what a verify has to look at and to say.
+const ROLES: usize = 200;
+const ALL_PERMISSIONS: usize = 2_000;
 
 /// Begin a role.
 #[derive(Clone, Debug)]
@@ -79,6 +84,7 @@ pub(super) fn define(state: &State, caller: &Caller, define: &DefineRole) -> Res
     }
     let permissions = limited("permissions", PermissionSet::new(read("permissions", &define.permissions)?))?;
     require_free_name(state, scope, &name)?;
+    require_room(state, scope, permissions.patterns().len(), None)?;
     require_held(state, caller, permissions.patterns(), scope)?;
     let event = Event::RoleDefined { role: name, level: define.level, permissions };
     Ok(decision(scope, vec![event]))
@@ -95,6 +101,7 @@ pub(super) fn change(
     let role = find_own(state, scope, &change.role)?;
     check_revision(role.revision, expected)?;
     let after = changed(&role.permissions, change)?;
+    require_room(state, scope, after.patterns().len(), Some(role))?;
     require_no_escalation(state, caller, at, role, &after)?;
     let before = role.permissions.clone();
     let events = if before == after {
@@ -169,6 +176,23 @@ fn require_free_name(state: &State, scope: Scope, name: &Name) -> Result<(), Rej
     Ok(())
 }
 
+/// Refuses a role of so many permissions where there is no room for it. One that takes the place of a larger one has
+/// room.
+fn require_room(state: &State, scope: Scope, count: usize, before: Option<&Role>) -> Result<(), Rejection> {
+    let refuse = |what, most| Err(Rejection::LimitReached { place: state.describe(scope), what, most });
+    let own = || state.roles_of(scope.organization()).filter(|role| !role.is_built_in());
+    if before.is_none() && own().count() >= ROLES {
+        return refuse("roles", ROLES);
+    }
+    let size = |role: &Role| role.permissions.patterns().len();
+    let freed = before.map_or(0, size);
+    let all: usize = own().map(|role| size(role)).sum();
+    if count > freed && all - freed + count > ALL_PERMISSIONS {
+        return refuse("permissions in its roles", ALL_PERMISSIONS);
+    }
+    Ok(())
+}
+
 fn find_replacement<'a>(state: &'a State, role: &Role, text: &str) -> Result<&'a Arc<Role>, Rejection> {
     let found = Name::label(text).and_then(|name| state.role(role.organization, &name));
     let fits = |found: &&Arc<Role>| {
@@ -225,7 +249,8 @@ fn require_no_escalation(
     let gains = |holder: &Arc<Token>| {
         holder.grants.iter().filter(|grant| grant.role == role.name).any(|grant| {
             let place = grant.place(holder.scope);
-            added.iter().any(|pattern| !authority::holds(state, holder, pattern, place))
+            let held = authority::permissions_at(state, holder, place);
+            added.iter().any(|pattern| !held.covers(pattern))
         })
     };
     for holder in state.holders(role, at).filter(|holder| gains(holder)) {
@@ -250,16 +275,15 @@ fn require_held<'p>(
     place: Scope,
 ) -> Result<(), Rejection> {
     let Some(token) = caller.token() else { return Ok(()) };
-    let lacks = |pattern: &&Pattern| !authority::holds(state, token, pattern, place);
-    let missing: Vec<String> = patterns
-        .into_iter()
-        .filter(lacks)
-        .map(|pattern| format!("{pattern} at {}", state.describe(place)))
-        .collect();
-    if missing.is_empty() { Ok(()) } else { Err(Rejection::Escalation { missing }) }
+    let held = authority::permissions_at(state, token, place);
+    let lacking = patterns.into_iter().filter(|pattern| !held.covers(pattern));
+    require_none(lacking.map(|pattern| format!("{pattern} at {}", state.describe(place))).collect())
 }
 
 fn read(field: &'static str, texts: &[String]) -> Result<Vec<Pattern>, Rejection> {
+    if texts.len() > PERMISSIONS {
+        return Err(too_many(field, texts.len()));
+    }
     let pattern = |text: &String| {
         Pattern::parse(text).ok_or_else(|| {
             let expected = "noun:verb, noun:* or *, in lower-case letters, digits and hyphens".to_owned();
@@ -272,11 +296,13 @@ fn read(field: &'static str, texts: &[String]) -> Result<Vec<Pattern>, Rejection
 fn limited(field: &'static str, permissions: PermissionSet) -> Result<PermissionSet, Rejection> {
     match permissions.patterns().len() {
         1..=PERMISSIONS => Ok(permissions),
-        count => {
-            let expected = format!("from 1 to {PERMISSIONS} permissions of a role");
-            Err(Rejection::invalid(field, &count.to_string(), expected))
-        }
+        count => Err(too_many(field, count)),
     }
+}
+
+fn too_many(field: &'static str, count: usize) -> Rejection {
+    let expected = format!("from 1 to {PERMISSIONS} permissions of a role");
+    Rejection::invalid(field, &count.to_string(), expected)
 }
 
 /// What a role may do after a change.
@@ -497,6 +523,56 @@ mod tests {
         change(&mut world, &admin(), "acme", &name, &after).unwrap();
         let longest = world.lines.iter().map(String::len).max().unwrap();
         assert!((50_000..crate::line::MOST_BYTES - 8_000).contains(&longest), "{longest}");
+    }
+
+    #[test]
+    fn roles_have_room_for_so_much() {
+        let mut world = World::with_tenants();
+        let by = admin();
+        let full = |result: Result<Decision, Rejection>| match result {
+            Err(Rejection::LimitReached { place, what, most }) => (place, what, most),
+            other => panic!("there is room: {other:?}"),
+        };
+        let fill = |world: &mut World, name: &str, count: usize| {
+            let all: Vec<String> = (0..count).map(|n| format!("{name}:v{n}")).collect();
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            define(world, &admin(), "acme", name, &all)
+        };
+        // What is too long is refused for its length, whatever is left of it in the shortest form.
+        let long = vec!["a:b"; PERMISSIONS + 1];
+        assert_eq!(invalid(define(&mut world, &by, "acme", "r", &long)), "permissions");
+        for n in 0..9 {
+            fill(&mut world, &format!("r{n}"), 200).unwrap();
+        }
+        fill(&mut world, "r9", 199).unwrap();
+        let no_permissions = ("organization acme".to_owned(), "permissions in its roles", ALL_PERMISSIONS);
+        assert_eq!(full(define(&mut world, &by, "acme", "r10", &["a:b", "a:c"])), no_permissions);
+        define(&mut world, &by, "acme", "r10", &["a:b"]).unwrap();
+        assert_eq!(full(change(&mut world, &by, "acme", "r10", &["a:b", "a:c"])), no_permissions);
+        change(&mut world, &by, "acme", "r10", &["a:c"]).unwrap();
+        change(&mut world, &by, "acme", "r9", &["a:c"]).unwrap();
+        for n in 11..ROLES {
+            define(&mut world, &by, "acme", &format!("r{n}"), &["a:b"]).unwrap();
+        }
+        let no_roles = ("organization acme".to_owned(), "roles", ROLES);
+        assert_eq!(full(define(&mut world, &by, "acme", "more", &["a:b"])), no_roles);
+        define(&mut world, &by, "other", "more", &["a:b"]).unwrap();
+        define(&mut world, &by, "instance", "most", &["a:b"]).unwrap();
+        retire(&mut world, &by, "acme", "r0", None).unwrap();
+        define(&mut world, &by, "acme", "more", &["a:b"]).unwrap();
+    }
+
+    #[test]
+    fn a_refusal_names_some_of_what_is_missing() {
+        let (mut world, boss) = with_helper("admin");
+        let all: Vec<String> = (10..60).map(|n| format!("any:v{n}")).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let refused = missing(define(&mut world, &boss, "acme", "x", &all));
+        assert_eq!((refused.len(), &*refused[0]), (21, "any:v10 at organization acme"));
+        assert_eq!(refused[20], "30 more");
+        define(&mut world, &admin(), "acme", "x", &all).unwrap();
+        let minted = world.mint_by(&boss, "acme", &["x"], |_| ());
+        assert_eq!(missing(minted), refused);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod command_line;
 mod escalation;
 mod explain;
 mod life;
+mod limits;
 mod nodes;
 
 use chancery_tests::{Actor, Answer};
