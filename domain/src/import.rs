@@ -117,10 +117,15 @@ impl From<SecretHash> for Hashes {
 
 impl Hashes {
     /// The one that a token is known by; the text's own where there is none.
+    ///
+    /// Nobody sees from two hashes that they are of one key, so it may have been imported by each algorithm. Its text
+    /// is that of the token which was there first: whoever knows a hash of a key takes it from nobody, and one that was
+    /// revoked does not come back.
     pub fn known(&self, state: &State) -> SecretHash {
-        let imported = self.imported.iter().flatten().filter(|_| !state.imports().is_empty());
-        let mut known = imported.filter(|hash| state.tokens().by_secret(hash).is_some());
-        known.next().copied().unwrap_or(self.own)
+        let Some(imported) = self.imported.filter(|_| !state.imports().is_empty()) else { return self.own };
+        let slot = |hash: &SecretHash| state.tokens().slot_of(state.tokens().by_secret(hash)?.0.id);
+        let known = imported.into_iter().chain([self.own]).filter_map(|hash| Some((slot(&hash)?, hash)));
+        known.min_by_key(|(slot, _)| *slot).map_or(self.own, |(_, hash)| hash)
     }
 }
 

@@ -180,6 +180,12 @@ mod tests {
         Digest(*blake3::hash(text.as_bytes()).as_bytes())
     }
 
+    /// The key as it is imported by another hash of it.
+    fn by(algorithm: Algorithm, import: &mut Import) {
+        import.algorithm = algorithm;
+        import.hash = ImportKey::new(KEY).hash(algorithm, &import.digest);
+    }
+
     fn hashes(text: &str) -> Hashes {
         let imported = Algorithm::ALL.map(|algorithm| ImportKey::new(KEY).hash(algorithm, &digest(text)));
         Hashes { own: SecretHash::of(text), imported: Some(imported) }
@@ -281,6 +287,30 @@ mod tests {
         let text = world.secret(minted, 0).to_owned();
         let own = run(&mut world, &admin(), &text, |i| i.name = "mine".to_owned());
         assert_eq!(own.unwrap_err(), Rejection::HashKnown);
+    }
+
+    #[test]
+    fn a_key_stays_that_of_the_token_which_was_there_first() {
+        let [blake3, sha256] = Algorithm::ALL;
+        for (first, second) in [(blake3, sha256), (sha256, blake3)] {
+            let mut world = World::with_tenants();
+            let theirs = run(&mut world, &admin(), "sk_1", |i| by(first, i)).unwrap();
+            let owner = world.mint("other", &["owner"]);
+            let stranger = world.caller(owner);
+            let again = run(&mut world, &stranger, "sk_1", |i| {
+                by(second, i);
+                i.scope = scope_text("other");
+            });
+            assert_ne!(id(&again.unwrap()), id(&theirs));
+            assert_eq!(log_in(&world, "sk_1"), Ok(id(&theirs)));
+            world.revoke(&admin(), id(&theirs), false).unwrap();
+            assert_eq!(log_in(&world, "sk_1"), Err(Code::Revoked));
+            // Nor does it come back where it was.
+            let again = run(&mut world, &admin(), "sk_2", |i| by(first, i)).unwrap();
+            world.revoke(&admin(), id(&again), false).unwrap();
+            run(&mut world, &admin(), "sk_2", |i| by(second, i)).unwrap();
+            assert_eq!(log_in(&world, "sk_2"), Err(Code::Revoked));
+        }
     }
 
     #[test]

@@ -196,7 +196,8 @@ impl Tokens {
             .then(|| "the indexes of tokens".to_owned())
     }
 
-    fn slot_of(&self, id: TokenId) -> Option<u32> {
+    /// The slot of a token.
+    pub(crate) fn slot_of(&self, id: TokenId) -> Option<u32> {
         self.by_id.find(self.hasher.hash_one(id), |slot| self.slots[*slot as usize].id == id).copied()
     }
 

@@ -94,6 +94,21 @@ async fn claims_are_kept_and_a_rotation_gives_a_secret_of_our_own() {
 }
 
 #[tokio::test]
+async fn a_key_is_not_taken_over_or_revived_by_another_hash_of_it() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let first = import(&tenants.owner, json!([key("first", "sha256", &hex(&sha256("s3cret")))])).await;
+    let mut theirs = key("theirs", "blake3", &hex(&blake3_of("s3cret")));
+    theirs["scope"] = json!({"organization": "other"});
+    assert_eq!(statuses(&import(&world.node.admin(), json!([theirs])).await), ["imported"]);
+    let whoami = world.node.token("s3cret").get("/v1/whoami").await;
+    assert_eq!(whoami.expect(200)["token"]["id"], first[0]["id"]);
+    tenants.owner.revoke(first[0]["id"].as_str().unwrap()).await;
+    assert_eq!(tenants.verifier.verify("s3cret").await.code(), "revoked");
+    world.node.token("s3cret").get("/v1/whoami").await.refused(401, "token_revoked");
+}
+
+#[tokio::test]
 async fn each_key_is_decided_by_itself() {
     let world = World::new().await;
     let tenants = world.tenants().await;
