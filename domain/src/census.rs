@@ -51,7 +51,7 @@ impl<'p> Census<'p> {
             hits.beyond_max_lifetime += u64::from(policy.is_too_long(end, at));
             hits.without_expiry += u64::from(policy.expiry_required && end.is_none());
             hits.outside_networks += u64::from(!policy.allowed_networks.overlap(&token.allowed_networks));
-            hits.rotation_overdue += u64::from(policy.is_overdue(token, at));
+            hits.rotation_overdue += u64::from(policy.is_overdue(token.secret_since, at));
             hits.role_not_allowed += u64::from(policy.forbidden_role(&token.grants).is_some());
         }
         self.next = next.unwrap_or(self.next);

@@ -130,15 +130,19 @@ impl OrganizationPolicy {
             .find(|grant| !self.allowed_roles.is_empty() && !self.allowed_roles.contains(&grant.role))
     }
 
-    /// When the secret of a token is due to be rotated.
+    /// When the present secret of a token is due to be rotated.
     pub fn rotation_due(&self, token: &Token) -> Option<Timestamp> {
-        let days = self.rotation_due_days;
-        (days > 0).then(|| token.secret_since.after(DAY * days))
+        self.due(token.secret_since)
     }
 
-    /// Whether the secret of a token is overdue at `at`: from the very moment at which it is due.
-    pub fn is_overdue(&self, token: &Token, at: Timestamp) -> bool {
-        self.rotation_due(token).is_some_and(|due| at >= due)
+    /// Whether a secret that was made at `since` is overdue at `at`: from the very moment at which it is due.
+    pub fn is_overdue(&self, since: Timestamp, at: Timestamp) -> bool {
+        self.due(since).is_some_and(|due| at >= due)
+    }
+
+    fn due(&self, since: Timestamp) -> Option<Timestamp> {
+        let days = self.rotation_due_days;
+        (days > 0).then(|| since.after(DAY * days))
     }
 }
 

@@ -251,20 +251,21 @@ pub fn standing(
             None
         }
     };
-    let of_policy = organization.and_then(|organization| bounded(&organization.policy, token, at, address));
+    let of_policy = organization.and_then(|organization| bounded(&organization.policy, token.since(shown.secret), at, address));
     state.chain(token).filter_map(of_link).chain(of_policy).min().map_or(Ok(()), Err)
 }
 
-/// What the organization's policy has against a token. A secret that is overdue has run out, as a password does: the
+/// What the organization's policy has against a token whose secret, the one that is shown, was made at `since`. A secret
+/// that is overdue has run out, as a password does: the
 /// token itself goes on, and is accepted again once somebody rotates it. Only `expired` says that, as `superseded`
 /// would mean that there is another secret already.
 fn bounded(
     policy: &OrganizationPolicy,
-    token: &Token,
+    since: Timestamp,
     at: Timestamp,
     address: Option<IpAddr>,
 ) -> Option<Code> {
-    if policy.rotation_enforced && policy.is_overdue(token, at) {
+    if policy.rotation_enforced && policy.is_overdue(since, at) {
         Some(Code::Expired)
     } else if !policy.allowed_networks.allow(address) {
         Some(Code::AddressDenied)

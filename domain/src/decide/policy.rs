@@ -535,4 +535,29 @@ mod tests {
         world.pass(TICK);
         assert_eq!(code(&world), Code::Expired);
     }
+
+    #[test]
+    fn a_rotation_does_not_revive_a_secret_that_is_overdue() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["member"]);
+        let enforced = PolicyChange {
+            rotation_due_days: Some(30),
+            rotation_enforced: Some(true),
+            ..PolicyChange::default()
+        };
+        set(&mut world, enforced);
+        world.pass_almost(30 * DAY);
+        world.rotate(&admin(), id, 7 * DAY).unwrap();
+        world.log_in(id, 0, None).unwrap();
+        world.log_in(id, 1, None).unwrap();
+        world.pass(TICK);
+        assert_eq!(world.log_in(id, 0, None).unwrap_err(), Code::Expired);
+        world.log_in(id, 1, None).unwrap();
+        world.pass_almost(30 * DAY);
+        world.rotate(&admin(), id, 7 * DAY).unwrap();
+        assert_eq!(world.log_in(id, 1, None).unwrap_err(), Code::Expired);
+        assert_eq!(world.log_in(id, 0, None).unwrap_err(), Code::Superseded);
+        world.log_in(id, 2, None).unwrap();
+        assert_eq!(world.state.difference(&world.folded()), None);
+    }
 }

@@ -271,8 +271,8 @@ impl State {
     fn rotate(&mut self, line: &Line, rotated: &TokenRotated) -> Result<(), Corrupt> {
         self.change_token(rotated.token, |token| {
             // Only the secret before can have an overlap: a second rotation ends an earlier one.
-            let (hash, secret) = (token.hash, token.secret);
-            let previous = OldSecret { hash, secret, valid_until: rotated.overlap_until };
+            let (hash, secret, since) = (token.hash, token.secret, token.secret_since);
+            let previous = OldSecret { hash, secret, since, valid_until: rotated.overlap_until };
             token.previous = Some(Box::new(previous));
             token.hash = rotated.hash;
             token.prefix = rotated.prefix;

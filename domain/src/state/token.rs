@@ -67,6 +67,8 @@ pub struct OldSecret {
     pub hash: SecretHash,
     /// Its ordinal.
     pub secret: u32,
+    /// When it was made.
+    pub since: Timestamp,
     /// Valid until just before then; none when it ended at once.
     pub valid_until: Option<Timestamp>,
 }
@@ -140,6 +142,12 @@ impl Token {
             Some(person) => By::Session(person),
             None => By::Token(self.scope.level(), self.prefix),
         }
+    }
+
+    /// When one of its secrets was made: the present one, or the one before. All earlier ones have ended.
+    pub fn since(&self, secret: u32) -> Timestamp {
+        let previous = self.previous.as_deref().filter(|previous| previous.secret == secret);
+        previous.map_or(self.secret_since, |previous| previous.since)
     }
 
     /// Whether its own time is over at `at`.
