@@ -63,6 +63,7 @@ fn rejected(rejection: &Rejection) -> Problem {
             Problem::new(codes::INVALID_VALUE).detail(detail).field(*field, wrong(value, expected))
         }
         Rejection::RoleFixed { .. } => Problem::new(codes::ROLE_FIXED).detail(detail),
+        Rejection::RoleNamed { .. } => Problem::new(codes::ROLE_NAMED).detail(detail),
         Rejection::RoleHeld { .. } => Problem::new(codes::ROLE_HELD).detail(detail),
         Rejection::HashKnown => Problem::new(codes::HASH_KNOWN).detail(detail),
         Rejection::TokenEnded { .. } => Problem::new(codes::TOKEN_ENDED).detail(detail),

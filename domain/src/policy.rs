@@ -123,11 +123,14 @@ impl OrganizationPolicy {
         self.expiry_required || self.max_lifetime_s > 0
     }
 
+    /// Whether a role may be given to tokens.
+    pub fn allows_role(&self, role: &Name) -> bool {
+        self.allowed_roles.is_empty() || self.allowed_roles.contains(role)
+    }
+
     /// The first of these grants whose role may not be given to tokens.
     pub fn forbidden_role<'g>(&self, grants: &'g [Grant]) -> Option<&'g Grant> {
-        grants
-            .iter()
-            .find(|grant| !self.allowed_roles.is_empty() && !self.allowed_roles.contains(&grant.role))
+        grants.iter().find(|grant| !self.allows_role(&grant.role))
     }
 
     /// When the present secret of a token is due to be rotated.

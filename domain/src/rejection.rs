@@ -75,6 +75,14 @@ pub enum Rejection {
         /// How many hold it, in words.
         holders: String,
     },
+    /// Policies name the role, and would mean another one once somebody takes its name.
+    #[error("the role `{role}` is one of allowed_roles of {organizations}; take it out of there first")]
+    RoleNamed {
+        /// The role.
+        role: String,
+        /// The organizations whose policies name it, some of them.
+        organizations: String,
+    },
     /// The organization's policy leaves no room for one more token.
     #[error("the organization's policy leaves no room for another token: {setting} is {limit}{}", .until.map(|u| format!("; the next may be minted from {u} on")).unwrap_or_default())]
     PolicyLimit {

@@ -251,7 +251,8 @@ pub fn standing(
             None
         }
     };
-    let of_policy = organization.and_then(|organization| bounded(&organization.policy, token.since(shown.secret), at, address));
+    let of_policy = organization
+        .and_then(|organization| bounded(&organization.policy, token.since(shown.secret), at, address));
     state.chain(token).filter_map(of_link).chain(of_policy).min().map_or(Ok(()), Err)
 }
 

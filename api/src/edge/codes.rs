@@ -126,6 +126,9 @@ codes! {
     ROLE_HELD "role_held" 409 "The role is held":
         "Live tokens or members hold the role, or open invitations give it, and without it they would hold nothing in its place.";
         "Name a `replacement`, or give the tokens other grants first. `GET /v1/tokens?role=…` lists them.";
+    ROLE_NAMED "role_named" 409 "A policy names the role":
+        "The policy of an organization names the role among those that tokens may hold, and would mean another role once somebody takes the name.";
+        "Take it out of `allowed_roles` of that policy first.";
     LIMIT_REACHED "limit_reached" 409 "There are as many as there may be":
         "The instance or the organization has as many of these as there may be; the detail says how many.";
         "Remove what is not needed. The limits are in the conventions of the API.";

@@ -12,8 +12,9 @@ use crate::permission::{Pattern, PermissionSet};
 use crate::rejection::Rejection;
 use crate::role::Level;
 use crate::scope::Scope;
-use crate::state::{Role, State, Token};
+use crate::state::{Organization, Role, State, Token};
 use crate::time::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The most permissions of one role, as they are written: two such lists fit into a line.
@@ -122,9 +123,11 @@ pub(super) fn retire(
     let scope = authorize(state, caller, retire.organization.as_deref(), "roles:retire")?;
     let role = find_own(state, scope, &retire.role)?;
     check_revision(role.revision, expected)?;
+    require_unnamed(state, role)?;
     let replacement = if let Some(text) = &retire.replacement {
         let replacement = find_replacement(state, role, text)?;
         require_no_escalation(state, caller, at, role, &replacement.permissions)?;
+        require_allowed(state, at, role, replacement)?;
         Some(replacement.name.clone())
     } else {
         require_unheld(state, role, at)?;
@@ -203,6 +206,46 @@ fn find_replacement<'a>(state: &'a State, role: &Role, text: &str) -> Result<&'a
     found.filter(fits).ok_or_else(|| {
         let expected = format!("another role of level {} that can be held there", role.level.as_str());
         Rejection::invalid("replacement", text, expected)
+    })
+}
+
+/// The organizations in which a role can be held.
+fn organizations<'a>(state: &'a State, role: &Role) -> impl Iterator<Item = &'a Arc<Organization>> {
+    let all = role.organization.is_none().then(|| state.organizations_after(None));
+    let own = role.organization.and_then(|id| state.organization(id));
+    own.into_iter().chain(all.into_iter().flatten())
+}
+
+/// A policy allows a role by its name, which must not come to mean another one. To take it out of the policy is for
+/// who may change that: of the last one, it would allow every role.
+fn require_unnamed(state: &State, role: &Role) -> Result<(), Rejection> {
+    const SHOWN: usize = 3;
+    let naming = organizations(state, role).filter(|found| found.policy.allowed_roles.contains(&role.name));
+    let mut names: Vec<String> = naming.map(|found| found.naming.name.to_string()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    if names.len() > SHOWN {
+        let more = names.len() - SHOWN;
+        names.truncate(SHOWN);
+        names.push(format!("{more} more"));
+    }
+    Err(Rejection::RoleNamed { role: role.name.to_string(), organizations: names.join(", ") })
+}
+
+/// Refuses a replacement that a policy would not let the tokens have which come to hold it.
+fn require_allowed(state: &State, at: Timestamp, role: &Role, replacement: &Role) -> Result<(), Rejection> {
+    let forbids = |found: &&Arc<Organization>| !found.policy.allows_role(&replacement.name);
+    let forbidding: BTreeSet<_> = organizations(state, role).filter(forbids).map(|found| found.id).collect();
+    if forbidding.is_empty() {
+        return Ok(());
+    }
+    let of = |token: &Arc<Token>| token.scope.organization().filter(|id| forbidding.contains(id));
+    let held = state.holders(role, at).filter(|token| !token.session).find_map(of);
+    held.map_or(Ok(()), |organization| {
+        let place = state.describe(Scope::Organization(organization));
+        let expected = format!("a role that the policy of {place} lets tokens hold");
+        Err(Rejection::invalid("replacement", replacement.name.as_str(), expected))
     })
 }
 
@@ -329,7 +372,9 @@ fn changed(before: &PermissionSet, change: &ChangeRole) -> Result<PermissionSet,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::{Command, Expiry, Request};
+    use crate::decide::{
+        ChangeOrganizationPolicy, Command, DeleteOrganization, Expiry, PolicyChange, Request,
+    };
     use crate::id::TokenId;
     use crate::testing::{Ask, World, absent, admin, forbidden, invalid, missing, repeat, texts, types};
     use crate::verify::Code;
@@ -780,6 +825,55 @@ mod tests {
         for holder in holders {
             assert_eq!(world.token(holder).grants[0].role.as_str(), "verifier");
         }
+    }
+
+    fn allow_only(world: &mut World, organization: &str, roles: &[&str]) {
+        let change = PolicyChange { allowed_roles: Some(texts(roles)), ..PolicyChange::default() };
+        let organization = organization.to_owned();
+        let change = ChangeOrganizationPolicy { organization, change, dry_run: false };
+        world.admin(Command::ChangeOrganizationPolicy(change));
+    }
+
+    #[test]
+    fn a_replacement_gives_tokens_no_role_that_their_policy_forbids() {
+        let (mut world, boss) = with_helper("owner");
+        define_at(&mut world, &admin(), "instance", "shared", Level::Organization, &["a:b"]).unwrap();
+        let own = world.mint("acme", &["helper"]);
+        let shared = world.mint("acme", &["shared"]);
+        world.mint("other", &["shared"]);
+        allow_only(&mut world, "acme", &["member"]);
+        assert_eq!(invalid(retire(&mut world, &boss, "acme", "helper", Some("verifier"))), "replacement");
+        let refused = retire(&mut world, &admin(), "instance", "shared", Some("verifier"));
+        assert!(refused.as_ref().unwrap_err().to_string().contains("organization acme"));
+        assert_eq!(invalid(refused), "replacement");
+        retire(&mut world, &boss, "acme", "helper", Some("member")).unwrap();
+        assert_eq!(world.token(own).grants[0].role.as_str(), "member");
+        // Where no token holds it, nothing is given.
+        world.revoke(&admin(), shared, false).unwrap();
+        retire(&mut world, &admin(), "instance", "shared", Some("verifier")).unwrap();
+    }
+
+    #[test]
+    fn a_name_in_a_policy_does_not_come_to_mean_another_role() {
+        let (mut world, boss) = with_helper("owner");
+        define_at(&mut world, &admin(), "instance", "shared", Level::Organization, &["a:b"]).unwrap();
+        let named = |result: Result<Decision, Rejection>| match result {
+            Err(Rejection::RoleNamed { organizations, .. }) => organizations,
+            other => panic!("not named: {other:?}"),
+        };
+        allow_only(&mut world, "acme", &["helper", "shared"]);
+        for replacement in [None, Some("member")] {
+            assert_eq!(named(retire(&mut world, &boss, "acme", "helper", replacement)), "acme");
+            assert_eq!(named(retire(&mut world, &admin(), "instance", "shared", replacement)), "acme");
+        }
+        allow_only(&mut world, "acme", &["member"]);
+        retire(&mut world, &boss, "acme", "helper", None).unwrap();
+        // A deleted organization's policy bounds nothing any more.
+        allow_only(&mut world, "acme", &["shared"]);
+        let confirm = "acme".to_owned();
+        let delete = DeleteOrganization { organization: "acme".to_owned(), confirm, note: None };
+        world.admin(Command::DeleteOrganization(delete));
+        retire(&mut world, &admin(), "instance", "shared", None).unwrap();
     }
 
     #[test]
