@@ -60,6 +60,11 @@ impl Pattern {
         fits.then(|| Self(text.into()))
     }
 
+    /// `*`, which stands for every permission.
+    pub fn everything() -> Self {
+        Self("*".into())
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -143,6 +143,14 @@ impl OrganizationPolicy {
         self.due(since).is_some_and(|due| at >= due)
     }
 
+    /// Whether a secret is accepted for longer than by another policy.
+    pub fn lets_secrets_last_longer(&self, than: &Self) -> bool {
+        let days = |policy: &Self| {
+            Some(policy.rotation_due_days).filter(|days| policy.rotation_enforced && *days > 0)
+        };
+        days(than).is_some_and(|others| days(self).is_none_or(|own| own > others))
+    }
+
     fn due(&self, since: Timestamp) -> Option<Timestamp> {
         let days = self.rotation_due_days;
         (days > 0).then(|| since.after(DAY * days))

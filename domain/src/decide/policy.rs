@@ -1,10 +1,12 @@
 //! An organization's policy: its changes, and what it asks of tokens that begin or change.
 
+use super::role::require_held;
 use super::{Decision, check_revision, find_organization};
-use crate::authority::Caller;
+use crate::authority::{Caller, Reach};
 use crate::event::{Event, Subject};
 use crate::name::Name;
 use crate::network::Networks;
+use crate::permission::Pattern;
 use crate::policy::{OrganizationPolicy, PolicySettings};
 use crate::rejection::Rejection;
 use crate::role::Level;
@@ -69,7 +71,7 @@ pub(super) fn change(
     caller.require(state, "policies:update", Scope::Organization(organization.id))?;
     check_revision(organization.revision, expected)?;
     let after = draft(state, organization, &change.change)?;
-    require_own_networks(state, caller, &organization.policy, &after)?;
+    require_no_revival(state, caller, organization, &after)?;
     let (before, after) = organization.policy.changes(&after);
     let changes = before != after && !change.dry_run;
     let events = changes.then_some(Event::OrganizationPolicyChanged { before, after });
@@ -152,22 +154,23 @@ fn read_roles(
     Ok(roles.into())
 }
 
-/// Whoever lets tokens be used from more networks has to be allowed there itself: it may hold some of those tokens.
-fn require_own_networks(
+/// Tokens that are refused for their networks, or for a secret that is overdue, are accepted again where a policy asks
+/// for less. Whoever lets them has to be able to do all that any of them can: everything in the organization, without
+/// an end, and from wherever they may then be used. It may hold some of those tokens.
+fn require_no_revival(
     state: &State,
     caller: &Caller,
-    before: &OrganizationPolicy,
+    organization: &Organization,
     after: &OrganizationPolicy,
 ) -> Result<(), Rejection> {
-    let Some(token) = caller.token().filter(|_| !after.allowed_networks.within(&before.allowed_networks))
-    else {
+    let before = &organization.policy;
+    if after.allowed_networks.within(&before.allowed_networks) && !after.lets_secrets_last_longer(before) {
         return Ok(());
-    };
-    let outside = state.chain(token).find(|link| !after.allowed_networks.within(&link.allowed_networks));
-    outside.map_or(Ok(()), |link| {
-        let allowed: Vec<_> = link.allowed_networks.list().iter().map(ToString::to_string).collect();
-        Err(Rejection::Escalation { missing: vec![format!("networks outside {}", allowed.join(", "))] })
-    })
+    }
+    let scope = Scope::Organization(organization.id);
+    let networks = &after.allowed_networks;
+    require_held(state, caller, [&Pattern::everything()], scope)?;
+    caller.require_reach(state, &Reach { scope, grants: &[], expires_at: None, networks })
 }
 
 /// Refuses a token that would go on until `end` for longer than its organization allows from `at` on. To rotate one is
@@ -216,7 +219,7 @@ pub(super) fn require_room(state: &State, scope: Scope, at: Timestamp) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::{Command, Expiry, Request};
+    use crate::decide::{Command, DefineRole, Expiry, Request};
     use crate::id::TokenId;
     use crate::testing::{Ask, World, absent, admin, forbidden, invalid, missing, only, texts, types};
     use crate::verify::Code;
@@ -352,6 +355,50 @@ mod tests {
         }
         world.run(&bound, command(networks(&["10.0.0.0/9"]))).unwrap();
         world.run(&bound, command(networks(&["10.0.0.0/24"]))).unwrap();
+    }
+
+    #[test]
+    fn whoever_revives_tokens_can_do_all_that_they_could() {
+        let mut world = World::with_tenants();
+        let define = DefineRole {
+            organization: Some("acme".to_owned()),
+            name: "policies".to_owned(),
+            level: Level::Organization,
+            permissions: texts(&["policies:*"]),
+        };
+        world.admin(Command::DefineRole(define));
+        let weak = world.mint("acme", &["policies"]);
+        let short =
+            world.mint_by(&admin(), "acme", &["owner"], |p| p.expiry = Expiry::In(100 * DAY)).unwrap();
+        let strong = world.mint("acme", &["owner"]);
+        let near = world
+            .mint_by(&admin(), "acme", &["owner"], |p| p.allowed_networks = texts(&["10.0.0.0/8"]))
+            .unwrap();
+        let rotation = |days, enforced| PolicyChange {
+            rotation_due_days: Some(days),
+            rotation_enforced: Some(enforced),
+            ..PolicyChange::default()
+        };
+        let everywhere = PolicyChange { allowed_networks: Some(Vec::new()), ..PolicyChange::default() };
+        // To ask for more needs the permission alone.
+        let (weak, strong) = (world.caller(weak), world.caller(strong));
+        let (short, near) = (world.caller(short), world.caller(near));
+        let networks = Some(texts(&["10.0.0.0/8"]));
+        let stricter = PolicyChange { allowed_networks: networks, ..rotation(30, true) };
+        world.run(&weak, command(stricter)).unwrap();
+        world.run(&weak, command(rotation(20, true))).unwrap();
+        for looser in [rotation(21, true), rotation(0, true), rotation(20, false), everywhere] {
+            let all = ["* at organization acme"];
+            assert_eq!(missing(world.run(&weak, command(looser.clone()))), all);
+            let until = missing(world.run(&short, command(looser.clone())));
+            assert!(until.len() == 1 && until[0].starts_with("time from"), "{until:?}");
+            let dry = world.state.version();
+            world.tentatively(|world| world.run(&strong, command(looser)).unwrap());
+            assert_eq!(world.state.version(), dry);
+        }
+        // Where the organization's own networks lie within the caller's, nothing comes back outside of those.
+        world.run(&near, command(rotation(0, false))).unwrap();
+        assert_eq!(world.state.difference(&world.folded()), None);
     }
 
     #[test]

@@ -311,7 +311,8 @@ fn is_bound(state: &State, caller: &Caller) -> bool {
     })
 }
 
-fn require_held<'p>(
+/// Refuses what the caller could not do itself.
+pub(super) fn require_held<'p>(
     state: &State,
     caller: &Caller,
     patterns: impl IntoIterator<Item = &'p Pattern>,
