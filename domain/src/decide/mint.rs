@@ -350,15 +350,30 @@ fn require_few_permissions(state: &State, scope: Scope, grants: &[Grant]) -> Res
     Err(Rejection::invalid("grants", &count.to_string(), expected))
 }
 
-/// The grants that a token of `scope` can have, in a sentence.
-fn roles_for(state: &State, scope: Scope) -> String {
+/// The most roles that a refusal names.
+const NAMED: usize = 20;
+
+/// The grants that a token of `scope` can have, in a sentence, for who may read roles: to narrow needs no permission.
+fn roles_for(state: &State, caller: &Caller, scope: Scope) -> String {
+    let may_read = match scope {
+        Scope::Instance => caller.may(state, "roles:read", scope),
+        Scope::Organization(id) | Scope::Project(id, _) => {
+            caller.may_somewhere(state, "roles:read", Scope::Organization(id))
+        }
+    };
+    if !may_read {
+        return "a role that can be held there".to_owned();
+    }
     let own = scope.organization().map(Some).into_iter().flat_map(|owner| state.roles_of(owner));
-    let names = state.roles_of(None).chain(own).filter_map(|role| match (role.level, scope) {
+    let mut names = own.chain(state.roles_of(None)).filter_map(|role| match (role.level, scope) {
         (level, _) if level == scope.level() => Some(role.name.to_string()),
         (Level::Project, Scope::Organization(_)) => Some(format!("{}@<project>", role.name)),
         _ => None,
     });
-    names.collect::<Vec<_>>().join(", ")
+    let named: Vec<String> = names.by_ref().take(NAMED).collect();
+    let more = names.count();
+    let rest = if more > 0 { format!(", or one of {more} more") } else { String::new() };
+    format!("one of {}{rest}", named.join(", "))
 }
 
 fn read_grant(state: &State, caller: &Caller, scope: Scope, text: &str) -> Result<Grant, Rejection> {
@@ -368,7 +383,7 @@ fn read_grant(state: &State, caller: &Caller, scope: Scope, text: &str) -> Resul
     };
     let refuse = |expected: String| Err(Rejection::invalid("grants", text, expected));
     let role = Name::label(role_text).and_then(|name| state.role(scope.organization(), &name));
-    let Some(role) = role else { return refuse(format!("one of {}", roles_for(state, scope))) };
+    let Some(role) = role else { return refuse(roles_for(state, caller, scope)) };
     let project = match (project_text, scope) {
         (None, _) => None,
         (Some(project), Scope::Organization(organization)) => {
@@ -407,6 +422,25 @@ mod tests {
 
     fn is_taken<T>(result: &Result<T, Rejection>) -> bool {
         matches!(result, Err(Rejection::NameTaken { .. }))
+    }
+
+    #[test]
+    fn a_refusal_names_roles_to_who_may_read_them() {
+        let mut world = World::with_tenants();
+        for n in 0..30 {
+            let (organization, level) = (Some("acme".to_owned()), Level::Organization);
+            let (name, permissions) = (format!("secret-{n}"), texts(&["a:b"]));
+            world.admin(Command::DefineRole(DefineRole { organization, name, level, permissions }));
+        }
+        let narrowed = |world: &mut World, grant: &str| {
+            let caller = world.mint("acme", &[grant]);
+            let caller = world.caller(caller);
+            world.narrow(&caller, Some(&["nope"]), |_| ()).unwrap_err().to_string()
+        };
+        let blind = narrowed(&mut world, "verifier");
+        assert_eq!(blind, "grants: `nope` is not a role that can be held there");
+        let seen = narrowed(&mut world, "member");
+        assert_eq!((seen.matches("secret-").count(), seen.contains("more")), (20, true), "{seen}");
     }
 
     #[test]
