@@ -639,6 +639,23 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_a_deleted_organizations_roles_are_free() {
+        let mut world = World::with_tenants();
+        define(&mut world, &admin(), "acme", "one", &["a:b"]).unwrap();
+        let held = world.mint("acme", &["one"]);
+        assert!(is_taken(&define(&mut world, &admin(), "instance", "one", &["a:c"])));
+        let (organization, confirm) = ("acme".to_owned(), "acme".to_owned());
+        let delete = DeleteOrganization { organization, confirm, note: None };
+        world.admin(Command::DeleteOrganization(delete));
+        define(&mut world, &admin(), "instance", "one", &["a:c"]).unwrap();
+        world.mint("other", &["one"]);
+        // What ended keeps the record of what it could do.
+        let kept = authority::permissions_at(&world.state, world.token(held), world.token(held).scope);
+        assert_eq!(kept.patterns()[0].as_str(), "a:b");
+        assert_eq!(world.state.difference(&world.folded()), None);
+    }
+
+    #[test]
     fn built_in_roles_stand_and_the_instances_are_changed_there() {
         let mut world = World::with_tenants();
         let by = admin();

@@ -93,9 +93,10 @@ impl State {
         self.roles.0.get(&owner).into_iter().flat_map(BTreeMap::values)
     }
 
-    /// Whether any organization has a role of its own with this name.
+    /// Whether any organization that is not deleted has a role of its own with this name.
     pub fn is_role_of_some_organization(&self, name: &Name) -> bool {
-        self.roles.0.iter().any(|(owner, roles)| owner.is_some() && roles.contains_key(name))
+        let stands = |id| self.organization(id).is_some_and(|found| found.deletion().is_none());
+        self.roles.0.iter().any(|(owner, roles)| owner.is_some_and(stands) && roles.contains_key(name))
     }
 
     /// Whether a token has a grant of this role, and not of another of the same name.
