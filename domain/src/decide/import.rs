@@ -1,7 +1,8 @@
 //! Keys that were issued elsewhere become tokens of this authority.
 
 use super::mint::{
-    DESCRIPTION, Expiry, NAME, ScopeText, read_grants, require_free_name, require_short_chain, resolve_expiry,
+    DESCRIPTION, Expiry, NAME, ScopeText, inherited_end, read_grants, require_free_name, require_short_chain,
+    resolve_expiry, unsaid_end,
 };
 use super::policy::{require_lifetime, require_roles, require_room};
 use super::{Decision, metadata};
@@ -121,8 +122,8 @@ fn begin(
     import: &Import,
 ) -> Result<TokenImported, Rejection> {
     let parent = caller.token();
-    let inherited = parent.and_then(|parent| state.expiry(parent));
-    let expires_at = resolve_expiry("expires_at", import.expiry, inherited, at)?;
+    let unsaid = unsaid_end(state, scope, inherited_end(state, caller), at);
+    let expires_at = resolve_expiry("expires_at", import.expiry, unsaid, at)?;
     if let (Some(start), Some(end)) = (import.not_before, expires_at)
         && start >= end
     {
@@ -167,7 +168,7 @@ fn begin(
 mod tests {
     use super::*;
     use crate::authority::{Credential, authenticate};
-    use crate::decide::Command;
+    use crate::decide::{ChangeOrganizationPolicy, Command, PolicyChange};
     use crate::import::{Hashes, ImportKey};
     use crate::testing::{World, admin, forbidden, invalid, missing, scope_text, texts, types};
     use crate::verify::Code;
@@ -336,6 +337,31 @@ mod tests {
         let member = world.mint("acme", &["member"]);
         let member = world.caller(member);
         assert_eq!(forbidden(run(&mut world, &member, "b", |_| ())), "tokens:import at organization acme");
+    }
+
+    #[test]
+    fn an_import_that_says_no_end_has_the_usual_one() {
+        let mut world = World::with_tenants();
+        let day = Duration::from_hours(24);
+        let change = PolicyChange {
+            max_lifetime: Some(10 * day),
+            default_lifetime: Some(2 * day),
+            ..PolicyChange::default()
+        };
+        let organization = "acme".to_owned();
+        let change = ChangeOrganizationPolicy { organization, change, dry_run: false };
+        world.admin(Command::ChangeOrganizationPolicy(change));
+        let usual = world.at.after(2 * day);
+        let (_, session) = world.join("acme", "admin");
+        let person = world.caller(session);
+        for (text, caller) in [("sk_1", admin()), ("sk_2", person)] {
+            let token = id(&run(&mut world, &caller, text, |_| ()).unwrap());
+            assert_eq!(world.token(token).expires_at, Some(usual));
+        }
+        let said = Expiry::At(world.at.after(9 * day));
+        let token = id(&run(&mut world, &admin(), "sk_3", |i| i.expiry = said).unwrap());
+        assert_eq!(world.token(token).expires_at, Some(world.at.after(9 * day)));
+        assert_eq!(invalid(run(&mut world, &admin(), "sk_4", |i| i.expiry = Expiry::Never)), "expires_at");
     }
 
     #[test]

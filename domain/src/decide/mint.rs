@@ -161,8 +161,7 @@ pub(super) fn mint(
 ) -> Result<Decision, Rejection> {
     let scope = authorize_mint(state, caller, mint)?;
     let grants = read_grants(state, caller, scope, &mint.grants)?;
-    // A session stands for its person, who outlasts it: what it mints does too.
-    let inherited = caller.token().filter(|parent| !parent.session).and_then(|parent| state.expiry(parent));
+    let inherited = inherited_end(state, caller);
     let (parent, wanted) = (caller.token(), &mint.particulars);
     let mut minted = begin(state, Begun { parent, at, scope, grants, inherited }, wanted)?;
     caller.require_reach(state, &reach_of(scope, &minted))?;
@@ -172,6 +171,23 @@ pub(super) fn mint(
         minted.narrowed = true;
     }
     finish(state, scope, at, minted, &mint.particulars.entropy)
+}
+
+/// When a token ends that does not say so, if not by its organization's usual lifetime. A session stands for its
+/// person, who outlasts it: what it mints does too.
+pub(super) fn inherited_end(state: &State, caller: &Caller) -> Option<Timestamp> {
+    caller.token().filter(|parent| !parent.session).and_then(|parent| state.expiry(parent))
+}
+
+/// The end of a token that does not say one: the usual one of its organization, unless what it inherits is earlier.
+pub(super) fn unsaid_end(
+    state: &State,
+    scope: Scope,
+    inherited: Option<Timestamp>,
+    at: Timestamp,
+) -> Option<Timestamp> {
+    let usual = state.policy(scope).and_then(OrganizationPolicy::usual_lifetime).map(|usual| at.after(usual));
+    inherited.into_iter().chain(usual).min()
 }
 
 pub(super) fn authorize_narrow(caller: &Caller) -> Result<&Arc<Token>, Rejection> {
@@ -227,9 +243,8 @@ struct Begun<'a> {
 /// The new token as it was asked for. What was not said it has from the token that mints it.
 fn begin(state: &State, begun: Begun<'_>, wanted: &Particulars) -> Result<TokenMinted, Rejection> {
     let Begun { parent, at, scope, grants, inherited } = begun;
-    let usual = state.policy(scope).and_then(OrganizationPolicy::usual_lifetime).map(|usual| at.after(usual));
-    let inherited = inherited.into_iter().chain(usual).min();
-    let expires_at = resolve_expiry("expires_at", wanted.expiry, inherited, at)?;
+    let unsaid = unsaid_end(state, scope, inherited, at);
+    let expires_at = resolve_expiry("expires_at", wanted.expiry, unsaid, at)?;
     require_lifetime(state, scope, expires_at, at)?;
     require_roles(state, scope, &grants)?;
     let not_before = wanted.not_before;
