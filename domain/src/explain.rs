@@ -5,6 +5,7 @@ use crate::authority::{Caller, role_of};
 use crate::decide::{ScopeText, find_organization, find_project, read_grants};
 use crate::id::TokenId;
 use crate::permission::{Pattern, Permission};
+use crate::policy::OrganizationPolicy;
 use crate::query;
 use crate::rejection::Rejection;
 use crate::scope::{Grant, Scope};
@@ -34,7 +35,7 @@ pub struct Question {
 pub enum Subject {
     /// A token.
     Token(TokenId),
-    /// A token that there could be. It is taken to be in force.
+    /// A token that there could be. It is taken to be in force, unless no token of its organization is.
     Draft {
         /// Where it would act.
         scope: ScopeText,
@@ -123,7 +124,10 @@ pub fn explain(
             state.chain(token).map(of).collect()
         }
     };
-    let stands = token.map_or(Ok(()), |token| stands(state, token, at, question.address));
+    let stands = match token {
+        Some(token) => stands(state, token, at, question.address),
+        None => draft_stands(state, scope, question.address),
+    };
     let code = if let Err(code) = stands {
         code
     } else if scope.organization().is_some_and(|own| place.organization() != Some(own)) {
@@ -205,10 +209,21 @@ fn stands(state: &State, token: &Arc<Token>, at: Timestamp, address: Option<IpAd
     }
 }
 
+/// Whether a draft would be in force, as far as its organization says: the rest of it is yet to be settled.
+fn draft_stands(state: &State, scope: Scope, address: Option<IpAddr>) -> Result<(), Code> {
+    let is_denied =
+        |policy: &OrganizationPolicy| address.is_some() && !policy.allowed_networks.allow(address);
+    match state.closed(scope) {
+        Some(closed) => Err(closed),
+        None if state.policy(scope).is_some_and(is_denied) => Err(Code::AddressDenied),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::Expiry;
+    use crate::decide::{ChangeOrganizationPolicy, Command, Expiry, PolicyChange, SuspendOrganization};
     use crate::testing::{Ask, World, absent, admin, forbidden, invalid, ip, scope_text, texts};
     use std::time::Duration;
 
@@ -246,6 +261,28 @@ mod tests {
                 && found.lacks_permission()
                 && found.place == world.scope("acme/api")
         );
+    }
+
+    #[test]
+    fn a_draft_is_bounded_by_its_organization() {
+        let mut world = World::with_tenants();
+        let mut question = draft("acme/web", &["project-reader"], "deployments:read");
+        let code = |world: &World, question: &Question| {
+            super::explain(&world.state, &admin(), question, world.at).unwrap().code
+        };
+        let allowed_networks = Some(texts(&["10.0.0.0/8"]));
+        let change = PolicyChange { allowed_networks, ..PolicyChange::default() };
+        let organization = "acme".to_owned();
+        let change = ChangeOrganizationPolicy { organization, change, dry_run: false };
+        world.admin(Command::ChangeOrganizationPolicy(change));
+        assert_eq!(code(&world, &question), Code::Valid);
+        for (address, expected) in [("10.0.0.1", Code::Valid), ("192.0.2.1", Code::AddressDenied)] {
+            question.address = Some(ip(address));
+            assert_eq!(code(&world, &question), expected);
+        }
+        let suspend = SuspendOrganization { organization: "acme".to_owned(), note: None };
+        world.admin(Command::SuspendOrganization(suspend));
+        assert_eq!(code(&world, &question), Code::OrganizationSuspended);
     }
 
     #[test]
