@@ -134,9 +134,9 @@ impl App {
         if self.0.admin.as_ref().is_some_and(|admin| admin.is(&hashes.own)) {
             return Credential::AdminToken;
         }
-        match hashes.imported {
-            Some(_) => Credential::Foreign(hashes),
-            None => Credential::Secret { hash: hashes.own, malformed: shape == Shape::Malformed },
+        match shape {
+            Shape::Malformed => Credential::Secret { hash: hashes.own, malformed: true },
+            Shape::WellFormed | Shape::Foreign => Credential::Foreign(hashes),
         }
     }
 
@@ -145,10 +145,11 @@ impl App {
         self.presented(text).0
     }
 
-    /// What a presented text can be known by, and its form. One that is of our own form was not imported.
+    /// What a presented text can be known by, and its form. One of our own form may have come from another authority,
+    /// so only what is no whole text of any form cannot have been imported.
     pub(crate) fn presented(&self, text: &str) -> (Hashes, Shape) {
         let (own, shape) = (SecretHash::of(text), secret::shape(text));
-        let imported = (shape == Shape::Foreign).then(|| {
+        let imported = (shape != Shape::Malformed).then(|| {
             let sha256 = Digest(Sha256::digest(text.as_bytes()).into());
             let key = self.node().import_key();
             [key.hash(Algorithm::Blake3, &Digest(own.0)), key.hash(Algorithm::Sha256, &sha256)]

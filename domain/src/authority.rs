@@ -28,7 +28,7 @@ pub enum Credential {
         /// It starts like one of ours and its checksum fails.
         malformed: bool,
     },
-    /// A text that is none of ours, and that may be an imported key's.
+    /// A text that may be an imported key's. One of our own form may be that of another authority.
     Foreign(Hashes),
 }
 

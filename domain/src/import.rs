@@ -105,7 +105,7 @@ impl fmt::Debug for ImportKey {
 pub struct Hashes {
     /// BLAKE3 of the text.
     pub own: SecretHash,
-    /// What would be kept of it if it was imported, by each algorithm; none where it cannot have been.
+    /// What would be kept of it if it was imported, by each algorithm; none where it is no whole text.
     pub imported: Option<[SecretHash; 2]>,
 }
 

@@ -2,6 +2,7 @@ use crate::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chancery_tests::{Actor, World, chancery};
+use domain::secret::{Kind, Secret};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -106,6 +107,33 @@ async fn a_key_is_not_taken_over_or_revived_by_another_hash_of_it() {
     tenants.owner.revoke(first[0]["id"].as_str().unwrap()).await;
     assert_eq!(tenants.verifier.verify("s3cret").await.code(), "revoked");
     world.node.token("s3cret").get("/v1/whoami").await.refused(401, "token_revoked");
+}
+
+#[tokio::test]
+async fn secrets_of_another_authority_can_be_imported() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let texts = [1, 2].map(|n| Secret::from_entropy(Kind::Organization, &[n; 64]).into_text());
+    let items = json!([
+        key("first", "sha256", &hex(&sha256(&texts[0]))),
+        key("second", "blake3", &hex(&blake3_of(&texts[1]))),
+    ]);
+    let outcomes = import(&tenants.owner, items).await;
+    for (text, outcome) in texts.iter().zip(&outcomes) {
+        assert_eq!(tenants.verifier.verify(text).await.code(), "valid");
+        let whoami = world.node.token(text).get("/v1/whoami").await;
+        assert_eq!(whoami.expect(200)["token"]["id"], outcome["id"]);
+        let found = tenants.owner.post("/v1/tokens/identify", json!({"token": text})).await;
+        assert_eq!(found.expect(200)["items"][0]["id"], outcome["id"]);
+        world.node.anon().post("/v1/leaks", json!({"token": text})).await.expect(202);
+        assert_eq!(tenants.verifier.verify(text).await.code(), "revoked");
+    }
+    // One of its own is no other token's, by whatever hash of it.
+    let minted = tenants.owner.mint("mine", json!({"organization": "acme"}), &["member"]).await;
+    let again = json!([key("again", "sha256", &hex(&sha256(&minted.secret)))]);
+    import(&tenants.owner, again).await;
+    let whoami = world.node.token(&minted.secret).get("/v1/whoami").await;
+    assert_eq!(whoami.expect(200)["token"]["id"], json!(minted.id));
 }
 
 #[tokio::test]

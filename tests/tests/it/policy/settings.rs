@@ -197,3 +197,21 @@ async fn policies_are_read_and_changed_by_whom_they_concern() {
         assert_eq!(refused.refused(422, "invalid_value")["errors"][0]["field"], field);
     }
 }
+
+#[tokio::test]
+async fn a_policy_that_asks_for_less_is_for_who_can_do_everything() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let roles = "/v1/organizations/acme/roles";
+    let role = json!({"name": "policies", "level": "organization", "permissions": ["policies:*"]});
+    tenants.owner.post(roles, role).await.expect(201);
+    let weak = tenants.owner.mint("weak", acme(), &["policies"]).await;
+    let weak = world.node.token(&weak.secret);
+    let strict = json!({"rotation_due_days": 30, "rotation_enforced": true});
+    weak.patch(POLICY, strict).await.expect(200);
+    for looser in [json!({"rotation_due_days": 31, "dry_run": true}), json!({"rotation_enforced": false})] {
+        let refused = weak.patch(POLICY, looser.clone()).await;
+        assert_eq!(refused.refused(403, "escalation")["missing"], json!(["* at organization acme"]));
+        tenants.owner.patch(POLICY, looser).await.expect(200);
+    }
+}

@@ -42,6 +42,27 @@ async fn roles_and_what_a_token_holds_of_them_are_bounded() {
 }
 
 #[tokio::test]
+async fn a_policy_that_names_roles_is_not_got_round_by_retiring_one() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let owner = &tenants.owner;
+    define(owner, "helper", "organization", &["tokens:read"]).await.expect(201);
+    define(owner, "named", "organization", &["tokens:read"]).await.expect(201);
+    owner.mint("h", acme(), &["helper"]).await;
+    let policy = "/v1/organizations/acme/policy";
+    owner.patch(policy, json!({"allowed_roles": ["member", "named"]})).await.expect(200);
+    let path = |name: &str, replacement: &str| format!("{}?replacement={replacement}", role(name));
+    let refused = owner.delete(&path("helper", "verifier")).await;
+    assert_eq!(refused.refused(422, "invalid_value")["errors"][0]["field"], "replacement");
+    let named = owner.delete(&role("named")).await;
+    assert!(named.refused(409, "role_named")["detail"].as_str().unwrap().contains("acme"));
+    owner.delete(&path("named", "member")).await.refused(409, "role_named");
+    owner.delete(&path("helper", "member")).await.expect(200);
+    owner.patch(policy, json!({"allowed_roles": ["member"]})).await.expect(200);
+    owner.delete(&role("named")).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_refusal_names_some_of_what_is_missing() {
     let world = World::new().await;
     let tenants = world.tenants().await;
