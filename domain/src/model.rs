@@ -5,8 +5,10 @@
 
 mod roles;
 
+use crate::time::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// An organization and a project in it; none and none is the instance.
 type Place<'a> = (Option<&'a str>, Option<&'a str>);
@@ -23,13 +25,23 @@ struct Held {
     start: String,
     end: Option<String>,
     networks: Vec<String>,
-    /// Hash, and when it ends; none is the present one. An empty time is long past.
-    secrets: Vec<(String, Option<String>)>,
+    secrets: Vec<Text>,
     revoked: bool,
+}
+
+/// One of its secrets.
+#[derive(Clone, Debug, PartialEq)]
+struct Text {
+    hash: String,
+    since: String,
+    /// None is the present one. An empty time is long past.
+    end: Option<String>,
 }
 
 #[derive(Clone, Default)]
 struct Model {
+    /// The settings of organizations' policies, by their names.
+    policies: BTreeMap<String, BTreeMap<String, Value>>,
     /// By whose own they are (none is the instance's) and by name.
     roles: BTreeMap<(Option<String>, String), Vec<String>>,
     projects: BTreeMap<String, String>,
@@ -100,10 +112,15 @@ impl Model {
             "TokenRotated" => {
                 let secrets = &mut self.of(&id).secrets;
                 for old in secrets.iter_mut() {
-                    let overlap = if old.1.is_none() { text(&line["overlap_until"]) } else { String::new() };
-                    old.1 = Some(overlap);
+                    let overlap =
+                        if old.end.is_none() { text(&line["overlap_until"]) } else { String::new() };
+                    old.end = Some(overlap);
                 }
-                secrets.push((text(&line["hash"]), None));
+                secrets.push(made(&line));
+            }
+            "OrganizationPolicyChanged" => {
+                let settings = line["after"].as_object().unwrap().clone();
+                self.policies.entry(text(&line["org"])).or_default().extend(settings);
             }
             "TokenRevoked" => self.revoke(&id, line["cascade"] == true),
             _ => {}
@@ -184,11 +201,23 @@ impl Model {
         })
     }
 
+    /// What an organization's policy says of a setting.
+    fn setting(&self, held: &Held, name: &str) -> &Value {
+        let policy = held.org.as_ref().and_then(|org| self.policies.get(org));
+        policy.and_then(|settings| settings.get(name)).unwrap_or(&Value::Null)
+    }
+
+    fn is_overdue(&self, held: &Held, since: &str, at: &str) -> bool {
+        let days = self.setting(held, "rotation_due_days").as_u64().unwrap_or_default();
+        let due = Timestamp::parse(since).unwrap().after(Duration::from_hours(24 * days)).to_string();
+        days > 0 && *self.setting(held, "rotation_enforced") == true && at >= &*due
+    }
+
     /// The part of the order of refusals that does not depend on the question; none is in force.
     fn refusal(&self, id: &str, hash: &str, at: &str, address: Option<&str>) -> Option<&'static str> {
         let chain = self.chain(id);
-        let shown = chain[0].secrets.iter().find(|(of, _)| of == hash).unwrap();
-        if shown.1.as_ref().is_some_and(|end| at >= &**end) {
+        let shown = chain[0].secrets.iter().find(|secret| secret.hash == hash).unwrap();
+        if shown.end.as_ref().is_some_and(|end| at >= &**end) {
             return Some("superseded");
         }
         if self.is_revoked(id) {
@@ -200,14 +229,19 @@ impl Model {
         if chain.iter().any(|link| at < &*link.start) {
             return Some("not_yet_valid");
         }
-        if !self.is_live(id, at) {
+        if !self.is_live(id, at) || self.is_overdue(chain[0], &shown.since, at) {
             return Some("expired");
         }
-        let is_near = |link: &&Held| {
-            link.networks.is_empty()
-                || address.is_some_and(|a| link.networks.iter().any(|network| in_network(a, network)))
+        let is_near = |networks: &[String]| {
+            networks.is_empty()
+                || address.is_some_and(|a| networks.iter().any(|network| in_network(a, network)))
         };
-        if chain.iter().all(is_near) { None } else { Some("address_denied") }
+        let of_policy = texts(self.setting(chain[0], "allowed_networks"));
+        if is_near(&of_policy) && chain.iter().all(|link| is_near(&link.networks)) {
+            None
+        } else {
+            Some("address_denied")
+        }
     }
 
     /// What a caller of `from` (of the instance, without one) is answered.
@@ -239,8 +273,8 @@ impl Model {
     fn reaches(&self, id: &str, point: &Point<'_>) -> bool {
         let (permission, place, at, address) = *point;
         self.tokens.get(id).is_some_and(|held| {
-            let (present, _) = held.secrets.iter().find(|(_, end)| end.is_none()).unwrap();
-            self.refusal(id, present, at, address).is_none() && self.holds(id, permission, place)
+            let present = held.secrets.iter().find(|secret| secret.end.is_none()).unwrap();
+            self.refusal(id, &present.hash, at, address).is_none() && self.holds(id, permission, place)
         })
     }
 
@@ -277,18 +311,22 @@ fn minted(line: &Value) -> Held {
         start: text(&line["not_before"]),
         end: maybe(&line["expires_at"]),
         networks: texts(&line["allowed_networks"]),
-        secrets: vec![(text(&line["hash"]), None)],
+        secrets: vec![made(line)],
         revoked: false,
     }
+}
+
+fn made(line: &Value) -> Text {
+    Text { hash: text(&line["hash"]), since: text(&line["at"]), end: None }
 }
 
 mod histories {
     use super::{Asked, Model, Place};
     use crate::authority::Caller;
     use crate::decide::{
-        Command, Decision, DeleteOrganization, DeleteProject, Expiry, Mint, NamingChange, Narrow,
-        Particulars, RenameOrganization, RenameProject, Request, RestoreOrganization, Revoke, Rotate,
-        ScopeText, SuspendOrganization, Update,
+        ChangeOrganizationPolicy, Command, Decision, DeleteOrganization, DeleteProject, Expiry, Mint,
+        NamingChange, Narrow, Particulars, PolicyChange, RenameOrganization, RenameProject, Request,
+        RestoreOrganization, Revoke, Rotate, ScopeText, SuspendOrganization, Update,
     };
     use crate::event::Subject;
     use crate::id::TokenId;
@@ -296,6 +334,7 @@ mod histories {
     use crate::testing::{Ask, World, admin, is_long, property, repeat};
     use crate::time::Timestamp;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
@@ -485,7 +524,7 @@ mod histories {
             let level = self.world.token(token).scope.level() as usize;
             let own = actor.map_or(0, |id| self.world.token(id).scope.level() as usize);
             let name = format!("n{}", dice[9] % 6);
-            match what % 20 {
+            match what % 21 {
                 0..=3 => {
                     let (scope, level) = self.scope(dice[6]);
                     let grants = self.grants(level, [dice[1], dice[2]]);
@@ -522,8 +561,22 @@ mod histories {
                     let (organization, project) = (self.orgs[0].clone(), self.projects[0].clone());
                     Command::RenameProject(RenameProject { organization, project, change })
                 }
-                _ => self.end(what, dice),
+                20 => self.policy(dice),
+                what => self.end(what, dice),
             }
+        }
+
+        /// Each setting by which what is in force comes to an end, or begins anew.
+        fn policy(&self, dice: Dice) -> Command {
+            let change = PolicyChange {
+                allowed_networks: (dice[1] % 3 > 0).then(|| crate::testing::texts(one(&NETWORKS, dice[2]))),
+                rotation_due_days: (dice[3] % 3 > 0).then(|| one(&[0, 1, 13, 40], dice[4])),
+                rotation_enforced: (dice[5] % 3 > 0).then(|| dice[6] % 3 > 0),
+                ..PolicyChange::default()
+            };
+            let organization = one(&self.orgs.each_ref(), dice[0]).clone();
+            let dry_run = dice[7].is_multiple_of(8);
+            Command::ChangeOrganizationPolicy(ChangeOrganizationPolicy { organization, change, dry_run })
         }
 
         /// Suspensions are mostly taken back, and little is deleted, or nothing else would happen.
@@ -534,7 +587,7 @@ mod histories {
                 let of_organization = self.world.state.find_organization(id);
                 of_organization.map(|found| found.naming.name.to_string()).unwrap_or_default()
             };
-            match what % 20 {
+            match what {
                 16 => Command::SuspendOrganization(SuspendOrganization { organization, note: None }),
                 17 if dice[1].is_multiple_of(4) => {
                     let confirm = name_of(&organization);
@@ -614,7 +667,8 @@ mod histories {
         }
 
         /// No token reaches further than it did, or than the actor did; and what the actor has a secret of now, it
-        /// reached before.
+        /// reached before. What the policy of its organization keeps it from, it may come to reach: to change the policy,
+        /// and to give a token another secret, is for who holds all that the token does.
         fn nothing_escalated(&self, before: &Model, actor: TokenId, decision: &Decision) {
             let actor = actor.to_string();
             let received = match decision.subject {
@@ -634,13 +688,14 @@ mod histories {
             let after = [0, 1, 29, 31, 200, 999, 1_001].map(|hours| self.world.at.after(HOUR * hours));
             let times = after.into_iter().chain([Timestamp::MAX]).map(|at| at.to_string());
             let times: Vec<String> = times.collect();
+            let unbound = Model { policies: BTreeMap::new(), ..before.clone() };
             for id in self.model.tokens.keys().filter(|id| self.has_changed(before, id)) {
                 for permission in PERMISSIONS {
                     for place in places {
                         for at in &times {
                             for address in ADDRESSES {
                                 let point = (permission, place, at.as_str(), address);
-                                if !self.model.reaches(id, &point) || before.reaches(&actor, &point) {
+                                if !self.model.reaches(id, &point) || unbound.reaches(&actor, &point) {
                                     continue;
                                 }
                                 let is_handed_out = received.as_ref() == Some(id) && *id != actor;
@@ -655,9 +710,12 @@ mod histories {
             }
         }
 
-        /// Whether the lines since `before` were about this token, or one that it was narrowed from.
+        /// Whether the lines since `before` were about this token, one that it was narrowed from, or its organization.
         fn has_changed(&self, before: &Model, id: &str) -> bool {
-            !before.tokens.contains_key(id) || self.model.chain(id) != before.chain(id)
+            let policy = |model: &Model| model.policies.get(self.model.tokens[id].org.as_ref()?).cloned();
+            !before.tokens.contains_key(id)
+                || self.model.chain(id) != before.chain(id)
+                || policy(&self.model) != policy(before)
         }
 
         /// Every secret is answered as the model says, now and later, to the instance and to both organizations.
