@@ -532,6 +532,21 @@ mod tests {
         for _ in 0..5 {
             mint(&mut world, Expiry::Never).unwrap();
         }
+        // They are counted meanwhile, so that limiting them again is no work.
+        let most = u32::try_from(live(&world)).unwrap();
+        set(&mut world, PolicyChange { max_live_tokens: Some(most), ..PolicyChange::default() });
+        assert_eq!(limit(mint(&mut world, Expiry::Never)), ("max_live_tokens", None));
+        // A narrowed token of the instance mints into the organization what ends with it.
+        set(&mut world, PolicyChange { max_live_tokens: Some(most + 1), ..PolicyChange::default() });
+        let instance = world.mint("instance", &["instance-admin"]);
+        let holder = world.caller(instance);
+        let narrowed = world.narrow(&holder, None, |_| ()).unwrap();
+        let narrowed = world.caller(narrowed);
+        world.mint_by(&narrowed, "acme", &["member"], |_| ()).unwrap();
+        assert_eq!(limit(mint(&mut world, Expiry::Never)), ("max_live_tokens", None));
+        world.revoke(&admin(), instance, false).unwrap();
+        mint(&mut world, Expiry::Never).unwrap();
+        assert_eq!(world.state.difference(&world.folded()), None);
     }
 
     #[test]

@@ -166,7 +166,9 @@ impl State {
         let organization = organization
             .ok_or_else(|| Corrupt("the policy of an unknown organization was changed".to_owned()))?;
         let (policy, revision) = (organization.policy.with(after), self.counters.version);
-        self.count_live_tokens(organization.id, policy.max_live_tokens > 0);
+        if policy.max_live_tokens > 0 {
+            self.begin_count(organization.id);
+        }
         self.put_organization(Organization { policy, revision, ..(*organization).clone() });
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! How many tokens of an organization live, where its policy limits them: kept by the fold, so that a decision need not
-//! look at every token.
+//! How many tokens of an organization live, where its policy limits them or once did: kept by the fold, so that a
+//! decision need not look at every token.
 
 use super::{Organization, State, Undo};
 use crate::id::{OrganizationId, TokenId};
@@ -92,7 +92,7 @@ impl State {
         let mints = self.next_mint(organization, at).map(Full::Minted);
         mints.or_else(|| {
             let most = u64::from(organization.policy.max_live_tokens);
-            let live = self.live_tokens.get(&organization.id)?;
+            let live = self.live_tokens.get(&organization.id).filter(|_| most > 0)?;
             (live.at(at) >= most).then_some(Full::Living)
         })
     }
@@ -111,35 +111,40 @@ impl State {
         is_recent(&oldest).then(|| oldest.after(HOUR))
     }
 
-    /// Begins to count an organization's live tokens, or stops.
-    pub(super) fn count_live_tokens(&mut self, id: OrganizationId, counted: bool) {
-        if self.live_tokens.contains_key(&id) == counted {
-            return;
+    /// Begins to count an organization's live tokens. They are counted from then on, also while no policy limits them:
+    /// so a policy that is changed to and fro does not have every token looked at each time.
+    pub(super) fn begin_count(&mut self, id: OrganizationId) {
+        if !self.live_tokens.contains_key(&id) {
+            let live = self.counted(id);
+            self.live_tokens.insert(id, live);
+            self.keep(|| Undo::LiveTokens(id, None));
         }
-        let before = if counted {
-            let mut live = LiveTokens::default();
-            let tokens = self.tokens.of(Some(id)).iter().filter_map(|slot| self.tokens.at(*slot));
-            let counted = tokens.filter(|token| !token.session && self.revocation(token).is_none());
-            counted.map(|token| self.expiry(token)).for_each(|end| live.add(end));
-            self.live_tokens.insert(id, live)
-        } else {
-            self.live_tokens.remove(&id)
-        };
-        self.keep(|| Undo::LiveTokens(id, before));
     }
 
     /// Counts an organization's live tokens anew, if they are counted: several ended with something else.
     pub(super) fn recount_live_tokens(&mut self, id: OrganizationId) {
         if self.live_tokens.contains_key(&id) {
-            self.count_live_tokens(id, false);
-            self.count_live_tokens(id, true);
+            let live = self.counted(id);
+            let before = self.live_tokens.insert(id, live);
+            self.keep(|| Undo::LiveTokens(id, before));
         }
+    }
+
+    fn counted(&self, id: OrganizationId) -> LiveTokens {
+        let mut live = LiveTokens::default();
+        let tokens = self.tokens.of(Some(id)).iter().filter_map(|slot| self.tokens.at(*slot));
+        let counted = tokens.filter(|token| !token.session && self.revocation(token).is_none());
+        counted.map(|token| self.expiry(token)).for_each(|end| live.add(end));
+        live
     }
 
     /// The token and those narrowed from it that are not revoked, as far as their organizations' are counted: where
     /// and when each ends. Sessions are not counted.
     pub(super) fn lives(&self, token: TokenId) -> Vec<(OrganizationId, End)> {
-        if self.live_tokens.is_empty() {
+        // What is narrowed from an organization's token is of the same; an instance's may reach into any.
+        let organization = self.tokens.get(token).and_then(|token| token.scope.organization());
+        let is_counted = |id| self.live_tokens.contains_key(&id);
+        if !organization.map_or(!self.live_tokens.is_empty(), is_counted) {
             return Vec::new();
         }
         let all = self.narrowed_from(token).into_iter().filter_map(|id| self.tokens.get(id));

@@ -123,7 +123,7 @@ pub struct State {
     projects: HashMap<ProjectId, Arc<Project>>,
     project_names: BTreeMap<(OrganizationId, Name), ProjectId>,
     tokens: Tokens,
-    /// Of the organizations whose policy limits them, and of no others.
+    /// Of the organizations whose policy limits them, or once did, and of no others.
     live_tokens: HashMap<OrganizationId, LiveTokens>,
     imports: Imports,
     leaks: Leaks,
