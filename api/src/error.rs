@@ -63,6 +63,7 @@ fn rejected(rejection: &Rejection) -> Problem {
         }
         Rejection::TokenEnded { .. } => Problem::new(codes::TOKEN_ENDED).detail(detail),
         Rejection::PreconditionFailed { .. } => Problem::new(codes::PRECONDITION_FAILED).detail(detail),
+        Rejection::CountChanged { .. } => Problem::new(codes::COUNT_CHANGED).detail(detail),
         Rejection::IdempotencyKeyReused => Problem::new(codes::IDEMPOTENCY_KEY_REUSED).detail(detail),
     }
 }

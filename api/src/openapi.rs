@@ -58,6 +58,8 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(tokens::show::show, tokens::update::update, tokens::revoke::delete))
         .routes(routes!(tokens::rotate::rotate))
         .routes(routes!(tokens::revoke::revoke))
+        .routes(routes!(tokens::revoke_tokens::revoke_tokens))
+        .routes(routes!(tokens::lineage::show))
         .routes(routes!(system::health::healthz))
         .routes(routes!(system::health::readyz))
         .split_for_parts();

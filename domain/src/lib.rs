@@ -12,6 +12,7 @@ pub mod decide;
 pub mod event;
 pub mod id;
 pub mod line;
+pub mod lineage;
 #[cfg(test)]
 mod model;
 pub mod name;
@@ -19,6 +20,7 @@ pub mod network;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
 pub mod permission;
+pub mod preview;
 pub mod query;
 pub mod rejection;
 pub mod role;

@@ -5,7 +5,7 @@
 
 use crate::event::{
     Actor, AdminUse, Description, Event, InstancePolicy, LogPlace, Naming, TokenMinted, TokenRevoked,
-    TokenRotated, Use,
+    TokenRotated, TokensRevoked, Use,
 };
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::name::Name;
@@ -240,6 +240,8 @@ events! {
         Event::TokenRotated(rotated) => rotated, TokenRotated => Event::TokenRotated;
     TOKEN_REVOKED = "TokenRevoked":
         Event::TokenRevoked(revoked) => revoked, TokenRevoked => Event::TokenRevoked;
+    TOKENS_REVOKED = "TokensRevoked":
+        Event::TokensRevoked(revoked) => revoked, TokensRevoked => Event::TokensRevoked;
     TOKEN_USED = "TokenUsed":
         Event::TokenUsed(used) => used, Use<Box<str>> => Event::TokenUsed;
     TOKEN_REFUSED = "TokenRefused":
@@ -283,7 +285,7 @@ impl Line {
 mod tests {
     use super::*;
     use crate::decide::metadata;
-    use crate::event::{Answers, Asked, By, Client, Reason};
+    use crate::event::{Answers, Asked, By, Client, Reason, TokenFilter};
     use crate::network::Networks;
     use crate::permission::Pattern;
     use crate::secret::{Kind, Secret, SecretHash};
@@ -439,6 +441,25 @@ mod tests {
             Event::TokenRotated(rotated.clone()),
             Event::TokenRotated(TokenRotated { overlap_until: None, ..rotated }),
             Event::TokenRevoked(noted),
+            Event::TokensRevoked(TokensRevoked {
+                filter: TokenFilter {
+                    project: Some(ProjectId(id(2))),
+                    created_by: Some(By::AdminToken),
+                    parent: Some(TokenId(id(4))),
+                    created_from: Some(Timestamp::MIN),
+                    created_before: Some(at("2026-11-22T10:15:00Z")),
+                    role: Some(Name::label("member").unwrap()),
+                },
+                count: 17,
+                reason: Reason::Leaked,
+                note: Some("on a forum".into()),
+            }),
+            Event::TokensRevoked(TokensRevoked {
+                filter: TokenFilter::default(),
+                count: 1,
+                reason: Reason::Requested,
+                note: None,
+            }),
             Event::TokenUsed(used(None, true)),
             Event::TokenUsed(used(None, false)),
             Event::TokenRefused(used(Some(Code::Forbidden), true)),

@@ -4,7 +4,7 @@
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
 use crate::authority::Caller;
-use crate::decide::{ScopeText, find_organization, find_project, is_self};
+use crate::decide::{FilterText, ScopeText, find_organization, find_project, is_self};
 use crate::id::TokenId;
 use crate::name::Name;
 use crate::rejection::Rejection;
@@ -36,6 +36,10 @@ pub enum Read {
     Tokens(Option<ScopeText>),
     /// One token.
     Token(TokenId),
+    /// Who minted a token, and what it minted.
+    Lineage(TokenId),
+    /// What a revocation by this filter would end.
+    RevokeTokens(FilterText),
     /// Tokens by their text or prefix, among those that the caller may read.
     Identify,
 }
@@ -48,7 +52,8 @@ impl Read {
             Self::Instance => Some("instance:read"),
             Self::Organizations | Self::Organization(_) => Some("organizations:read"),
             Self::Projects(_) | Self::Project(..) => Some("projects:read"),
-            Self::Tokens(_) | Self::Token(_) | Self::Identify => Some("tokens:read"),
+            Self::Tokens(_) | Self::Token(_) | Self::Lineage(_) | Self::Identify => Some("tokens:read"),
+            Self::RevokeTokens(_) => Some("tokens:revoke"),
         }
     }
 }
@@ -63,7 +68,8 @@ impl Read {
             }
             Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
             Self::Tokens(scope) => scope.as_ref().map(ScopeText::object),
-            Self::Token(id) => Some(format!("token:{id}")),
+            Self::Token(id) | Self::Lineage(id) => Some(format!("token:{id}")),
+            Self::RevokeTokens(filter) => Some(filter.scope.object()),
         }
     }
 }
@@ -85,7 +91,8 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
             let place = scope.as_ref().map_or(Ok(own), |scope| scope.find(state, caller))?;
             caller.require_somewhere(state, "tokens:read", place)
         }
-        Read::Token(id) => token(state, caller, *id).map(drop),
+        Read::Token(id) | Read::Lineage(id) => token(state, caller, *id).map(drop),
+        Read::RevokeTokens(filter) => filter.find(state, caller).map(drop),
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
     }
 }

@@ -236,7 +236,7 @@ pub fn standing(
         .and_then(|id| state.organization(id))
         .is_some_and(|organization| organization.suspended);
     let of_link = |link: &Arc<Token>| {
-        if link.revocation.is_some() {
+        if state.own_revocation(link).is_some() {
             Some(Code::Revoked)
         } else if suspended {
             Some(Code::OrganizationSuspended)

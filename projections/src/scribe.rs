@@ -155,10 +155,18 @@ impl Desk {
                     self.queue.close();
                     continue;
                 }
+                () = tokio::task::yield_now(), if self.live.read(State::is_marking) => {
+                    self.live.write(State::mark_some);
+                    continue;
+                }
             }
             self.forget();
             if let Err(fatal) = self.serve(&mut items, &stop).await {
                 return self.give_up(fatal);
+            }
+            // Under load there is no moment without work, and a revocation of many is marked all the same.
+            if self.live.read(State::is_marking) {
+                self.live.write(State::mark_some);
             }
         }
         Ok(())

@@ -116,6 +116,9 @@ codes! {
     TOKEN_ENDED "token_ended" 409 "The token has ended":
         "The token is revoked or expired, and what has ended is not changed.";
         "Mint a new token.";
+    COUNT_CHANGED "count_changed" 409 "There are more or fewer of them now":
+        "A change of many things names how many it expects, and there are no longer as many. Nothing was changed.";
+        "Look at them again with `dry_run`, decide again, and send the change with the new count.";
     PRECONDITION_FAILED "precondition_failed" 412 "It has changed meanwhile":
         "`If-Match` names a version that is no longer the current one: somebody else changed it.";
         "Read it again, decide again, and send the change with the new `ETag`.";

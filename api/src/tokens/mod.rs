@@ -1,10 +1,12 @@
 //! Tokens, from their minting to their end.
 
 pub(crate) mod identify;
+pub(crate) mod lineage;
 pub(crate) mod list;
 pub(crate) mod mint;
 pub(crate) mod narrow;
 pub(crate) mod revoke;
+pub(crate) mod revoke_tokens;
 pub(crate) mod rotate;
 pub(crate) mod show;
 pub(crate) mod update;
@@ -58,7 +60,7 @@ pub(crate) fn view(state: &State, token: &Arc<Token>, at: Timestamp) -> wire::To
         overlap_until: overlap_until.filter(|_| revoked.is_none()).map(|time| time.to_string()),
         last_used_at: None,
         revoked,
-        revision: token.revision,
+        revision: state.revision(token),
     }
 }
 

@@ -1,15 +1,19 @@
 //! What goes over the wire, for the server and for the command line.
 
 mod instance;
+mod lineage;
 mod organization;
 mod problem;
+mod revoke_tokens;
 mod token;
 mod verify;
 
 pub use crate::page::Page;
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
+pub use lineage::{Lineage, LineageNode};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
 pub use problem::{FieldProblem, Problem};
+pub use revoke_tokens::{RevokeTokens, RevokedTokens, TokenFilter};
 pub use token::{
     Identify, NarrowToken, NewToken, Revocation, Revoke, Rotate, Scope, Status, Token, UpdateToken, Whoami,
 };

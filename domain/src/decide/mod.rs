@@ -7,12 +7,14 @@
 mod instance;
 mod mint;
 mod organization;
+mod revoke_tokens;
 mod token;
 
 pub use instance::{ChangePolicy, Resume, Start};
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
-pub use token::{Revoke, Rotate, Update};
+pub use revoke_tokens::{FilterText, RevokeTokens};
+pub use token::{Revoke, Rotate, Update, read_why};
 
 use crate::authority::{Caller, Principal, Reach, Refused};
 use crate::event::{Event, Metadata, Subject};
@@ -82,6 +84,8 @@ pub enum Command {
     Rotate(Rotate),
     /// End a token.
     Revoke(Revoke),
+    /// End all live tokens that a filter chooses.
+    RevokeTokens(RevokeTokens),
 }
 
 impl Command {
@@ -97,7 +101,7 @@ impl Command {
             Self::Mint(_) => Some("tokens:mint"),
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
-            Self::Revoke(_) => Some("tokens:revoke"),
+            Self::Revoke(_) | Self::RevokeTokens(_) => Some("tokens:revoke"),
         }
     }
 }
@@ -120,6 +124,7 @@ impl Command {
                 Some(format!("project:{}/{}", rename.organization, rename.project))
             }
             Self::Mint(mint) => Some(mint.scope.object()),
+            Self::RevokeTokens(revoke) => Some(revoke.filter.scope.object()),
             Self::Update(Update { token, .. })
             | Self::Rotate(Rotate { token, .. })
             | Self::Revoke(Revoke { token, .. }) => Some(format!("token:{token}")),
@@ -189,6 +194,7 @@ pub fn decide(
         Command::Update(update) => token::update(state, caller, at, update, request.expected_revision),
         Command::Rotate(rotate) => token::rotate(state, caller, at, rotate, request.expected_revision),
         Command::Revoke(revoke) => token::revoke(state, caller, revoke, request.expected_revision),
+        Command::RevokeTokens(revoke) => revoke_tokens::revoke_tokens(state, caller, at, revoke),
     }?;
     decision.idempotency = idempotency;
     Ok(decision)
@@ -230,6 +236,7 @@ fn authorize_repeated(
         Command::Update(update) => find_token(state, caller, update.token, "tokens:update").map(drop),
         Command::Rotate(rotate) => token::authorize_rotate(state, caller, rotate).map(drop),
         Command::Revoke(revoke) => token::authorize_revoke(state, caller, revoke).map(drop),
+        Command::RevokeTokens(_) => require("tokens:revoke", place),
     }
 }
 
@@ -240,6 +247,7 @@ fn place_of(state: &State, subject: Subject) -> Scope {
         Subject::Organization(id) => Some(Scope::Organization(id)),
         Subject::Project(id) => state.project(id).map(|found| Scope::Project(found.organization, id)),
         Subject::Token(id) => state.tokens().get(id).map(|found| found.scope),
+        Subject::Tokens(scope, _) => Some(scope),
     };
     place.unwrap_or(Scope::Instance)
 }
@@ -250,6 +258,11 @@ fn absent(subject: Subject) -> Rejection {
         Subject::Organization(id) => Rejection::not_found("organization", &id),
         Subject::Project(id) => Rejection::not_found("project", &id),
         Subject::Token(id) => Rejection::not_found("token", &id),
+        Subject::Tokens(scope, _) => match (scope.organization(), scope.project()) {
+            (_, Some(id)) => Rejection::not_found("project", &id),
+            (Some(id), None) => Rejection::not_found("organization", &id),
+            (None, None) => Rejection::not_found("instance", ""),
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::token::{OldSecret, Revocation, Token};
 use super::{Instance, NameHolder, Organization, Project, Reply, State, Undo};
-use crate::event::{Event, Naming, TokenMinted, TokenRevoked, TokenRotated};
+use crate::event::{Event, Naming, TokenMinted, TokenRevoked, TokenRotated, TokensRevoked};
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::line::Line;
 use crate::name::Name;
@@ -84,6 +84,10 @@ impl State {
             }
             Event::TokenRotated(rotated) => self.rotate(rotated),
             Event::TokenRevoked(revoked) => self.revoke(line, revoked),
+            Event::TokensRevoked(revoked) => {
+                self.revoke_chosen(line, revoked);
+                Ok(())
+            }
             Event::TokenUsed(_) | Event::TokenRefused(_) | Event::AdminTokenUsed(_) => Ok(()),
         }
     }
@@ -259,47 +263,59 @@ impl State {
     }
 
     fn revoke(&mut self, line: &Line, revoked: &TokenRevoked) -> Result<(), Corrupt> {
-        let root = revoked.token;
+        let (root, cascade, version) = (revoked.token, revoked.cascade, self.counters.version);
         let end = |cause| Revocation {
             at: line.at,
             by: line.actor.by.clone(),
             reason: revoked.reason,
             note: revoked.note.clone(),
             cause,
+            cascade,
+            version,
         };
+        let slot = self.tokens.slot_of(root).ok_or_else(|| missing("token", root))?;
+        let first = self.tokens.at(slot).and_then(|token| self.own_revocation(token));
         // Revoked again with cascade, a token keeps the record of its first revocation.
-        self.change_token(root, |token| {
-            token.revocation.get_or_insert_with(|| Arc::new(end(None)));
-        })?;
-        if !revoked.cascade {
-            return Ok(());
-        }
-        let shared = Arc::new(end(Some(root)));
-        let mut waiting = vec![root];
-        while let Some(id) = waiting.pop() {
-            let children: Vec<(TokenId, bool)> =
-                self.tokens.children(id).map(|child| (child.id, child.revocation.is_none())).collect();
-            for (child, is_live) in children {
-                if is_live {
-                    self.change_token(child, |token| token.revocation = Some(Arc::clone(&shared)))?;
-                }
-                waiting.push(child);
-            }
+        let own = match first {
+            None => Arc::new(end(None)),
+            Some(first) if cascade && !first.cascade => Arc::new(Revocation { cascade, ..(**first).clone() }),
+            Some(first) => Arc::clone(first),
+        };
+        self.change_token(root, |token| token.revocation = Some(own))?;
+        if cascade {
+            self.end_below(slot, end(Some(root)));
         }
         Ok(())
+    }
+
+    fn revoke_chosen(&mut self, line: &Line, revoked: &TokensRevoked) {
+        let revocation = Revocation {
+            at: line.at,
+            by: line.actor.by.clone(),
+            reason: revoked.reason,
+            note: revoked.note.clone(),
+            cause: None,
+            cascade: false,
+            version: self.counters.version,
+        };
+        self.end_chosen(line.org, revoked.filter.clone(), revocation);
     }
 
     fn change_token(&mut self, id: TokenId, change: impl FnOnce(&mut Token)) -> Result<(), Corrupt> {
         let mut token = (**self.tokens.get(id).ok_or_else(|| missing("token", id))?).clone();
         change(&mut token);
         token.revision = self.counters.version;
+        self.replace_token(token);
+        Ok(())
+    }
+
+    pub(super) fn replace_token(&mut self, token: Token) {
         let journal = &mut self.journal;
         self.tokens.replace(Arc::new(token), &mut |undo| {
             if let Some(journal) = journal {
                 journal.undo.push(Undo::Token(undo));
             }
         });
-        Ok(())
     }
 
     fn put_role(&mut self, org: Option<OrganizationId>, role: Role) {
@@ -334,7 +350,7 @@ impl State {
         self.keep(|| Undo::ProjectName(key, before));
     }
 
-    fn keep(&mut self, undo: impl FnOnce() -> Undo) {
+    pub(super) fn keep(&mut self, undo: impl FnOnce() -> Undo) {
         if let Some(journal) = &mut self.journal {
             journal.undo.push(undo());
         }

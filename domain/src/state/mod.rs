@@ -5,6 +5,8 @@
 //! reads them: the state that others see changes only when the commit has happened.
 
 mod apply;
+mod ending;
+mod lineage;
 mod token;
 mod tokens;
 
@@ -108,6 +110,8 @@ pub struct State {
     projects: HashMap<ProjectId, Arc<Project>>,
     project_names: BTreeMap<(OrganizationId, Name), ProjectId>,
     tokens: Tokens,
+    /// Revocations that are not marked on all of their tokens yet, in their order.
+    endings: Vec<ending::Ending>,
     replies: HashMap<Box<str>, Reply>,
     journal: Option<Journal>,
 }
@@ -133,6 +137,8 @@ enum Undo {
     Project(ProjectId, Option<Arc<Project>>),
     ProjectName((OrganizationId, Name), Option<ProjectId>),
     Token(tokens::TokenUndo),
+    /// An ending began; it is the last.
+    Ending,
     Reply(Box<str>, Option<Reply>),
 }
 
@@ -282,6 +288,7 @@ impl State {
                 Undo::Project(key, before) => restore(&mut self.projects, key, before),
                 Undo::ProjectName(key, before) => restore_ordered(&mut self.project_names, key, before),
                 Undo::Token(undo) => self.tokens.undo(undo),
+                Undo::Ending => drop(self.endings.pop()),
                 Undo::Reply(key, before) => restore(&mut self.replies, key, before),
             }
         }
@@ -308,7 +315,9 @@ impl State {
         };
         checks.push(("replies", remembered(self, other) && remembered(other, self)));
         let found = checks.into_iter().find(|(_, same)| !same).map(|(what, _)| what.to_owned());
-        found.or_else(|| self.tokens.difference(&other.tokens))
+        let settled: [tokens::Settle<'_>; 2] = [&|token| self.settled(token), &|token| other.settled(token)];
+        let is_settled = !self.is_marking() && !other.is_marking();
+        found.or_else(|| self.tokens.difference(&other.tokens, settled, is_settled))
     }
 
     /// The chain of tokens whose every link bounds what `token` may do: itself, then what it was narrowed from, and

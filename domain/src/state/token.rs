@@ -46,10 +46,10 @@ pub struct Token {
     pub created_at: Timestamp,
     /// Who minted it.
     pub created_by: By,
-    /// The version after the event that last changed it.
-    pub revision: u64,
-    /// Its end by revocation.
-    pub revocation: Option<Arc<Revocation>>,
+    /// The version after the event that last changed it, as far as that is marked: see [`State::revision`].
+    pub(super) revision: u64,
+    /// Its end by revocation, where that is marked: [`State::own_revocation`] knows it in any case.
+    pub(super) revocation: Option<Arc<Revocation>>,
 }
 
 /// A secret that a rotation replaced.
@@ -76,6 +76,10 @@ pub struct Revocation {
     pub note: Option<Box<str>>,
     /// The token whose revocation took this one with it.
     pub cause: Option<TokenId>,
+    /// Whether everything that the token minted ended with it.
+    pub cascade: bool,
+    /// The version after its event.
+    pub version: u64,
 }
 
 /// Which of a token's secrets was shown.
@@ -142,7 +146,7 @@ impl State {
     /// whose revocation it was.
     pub fn revocation<'a>(&'a self, token: &'a Arc<Token>) -> Option<(&'a Revocation, Option<TokenId>)> {
         self.chain(token).find_map(|link| {
-            let revocation = link.revocation.as_deref()?;
+            let revocation = self.own_revocation(link)?.as_ref();
             let cause = revocation.cause.or((link.id != token.id).then_some(link.id));
             Some((revocation, cause))
         })
@@ -155,7 +159,7 @@ impl State {
 
     /// What has become of a token by `at`.
     pub fn status(&self, token: &Arc<Token>, at: Timestamp) -> Status {
-        if self.chain(token).any(|link| link.revocation.is_some()) {
+        if self.chain(token).any(|link| self.own_revocation(link).is_some()) {
             Status::Revoked
         } else if self.chain(token).any(|link| link.is_expired(at)) {
             Status::Expired

@@ -14,6 +14,7 @@ mod idempotency;
 mod kill;
 mod life;
 mod limits;
+mod lineage;
 mod load;
 mod nodes;
 mod openapi;

@@ -30,7 +30,7 @@ async fn who_lacks_the_permission_is_told_which() {
         let call = actor.call(route.method, &route.path(&target.id));
         let call = if let Some(body) = &route.body { call.json(body) } else { call };
         let refused = call.send().await;
-        if (route.method, route.template) == ("GET", "/v1/tokens/{id}") {
+        if route.method == "GET" && route.template.starts_with("/v1/tokens/{id}") {
             // What may not be read does not exist.
             refused.refused(404, "not_found");
         } else {

@@ -72,5 +72,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new("POST", "/v1/tokens/{id}/rotate", "tokens:rotate").body(json!({})),
         Route::new("POST", "/v1/tokens/{id}/revoke", "tokens:revoke").body(json!({})),
         Route::new("DELETE", "/v1/tokens/{id}", "tokens:revoke"),
+        Route::new("GET", "/v1/tokens/{id}/lineage", "tokens:read"),
+        Route::new("POST", "/v1/tokens/revoke", "tokens:revoke")
+            .body(json!({"filter": {"scope": {"organization": "acme"}}, "dry_run": true})),
     ]
 }

@@ -371,6 +371,7 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
     let wrong: &[(&str, &[&str])] = &[
         ("at_least", &["", "-1", "x", "1.5", "99999999999999999999", "+-1", "0x1", "%00", "1%2000", "٣"]),
         ("limit", &["", "0", "-1", "1001", "x", "1e3", "99999999999999999999", "1.0"]),
+        ("depth", &["", "0", "-1", "1001", "x", "99999999999999999999"]),
         ("cursor", &["", "!", "%00", "bnVsbA", "e30", "W10", "eyJzb3J0IjoiLWNyZWF0ZWQifQ", "=", "..%2f"]),
         ("scope", &["", "everything", "Instance", "instance%00"]),
         ("status", &["", "dead", "LIVE", "live,revoked"]),

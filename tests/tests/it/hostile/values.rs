@@ -24,6 +24,11 @@ pub(super) enum Kind {
     Network,
     Address,
     Permission,
+    /// A time that may be any.
+    Time,
+    /// Who minted a token: an actor, or a token's id.
+    Creator,
+    Role,
     /// One of a few words.
     Word,
     Prefix,
@@ -49,7 +54,7 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewOrganization" | "NewProject", "display_name")
         | ("NewToken" | "NarrowToken" | "UpdateToken", "name") => Kind::Text(128),
 
-        ("NewToken" | "NarrowToken" | "UpdateToken", "description") | ("Revoke", "note") => {
+        ("NewToken" | "NarrowToken" | "UpdateToken", "description") | ("Revoke" | "RevokeTokens", "note") => {
             Kind::Removable(1_024)
         }
 
@@ -69,11 +74,18 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Client", "address") => Kind::Address,
         ("Client", "agent") | ("Verify" | "Identify", "token") => Kind::Anything,
         ("Identify", "prefix") => Kind::Prefix,
-        ("Revoke", "reason") | ("PolicyChange", "answers") => Kind::Word,
-        ("Revoke", "cascade") | ("Scope", "instance") => Kind::Flag,
+        ("Revoke" | "RevokeTokens", "reason") | ("PolicyChange", "answers") => Kind::Word,
+        ("Revoke", "cascade") | ("Scope", "instance") | ("RevokeTokens", "dry_run") => Kind::Flag,
         ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
         ("PolicyChange", "record_within_ms") => Kind::Number { least: 1, most: 10_000 },
-        ("NewToken", "scope") | ("Verify", "client") | ("InstanceChange", "policy") => Kind::Object,
+        ("NewToken" | "TokenFilter", "scope")
+        | ("Verify", "client")
+        | ("InstanceChange", "policy")
+        | ("RevokeTokens", "filter") => Kind::Object,
+        ("RevokeTokens", "expected_count") => Kind::Number { least: 1, most: 1_000_000 },
+        ("TokenFilter", "created_by") => Kind::Creator,
+        ("TokenFilter", "created_from" | "created_before") => Kind::Time,
+        ("TokenFilter", "role") => Kind::Role,
         other => panic!("say in `values::kind` what {other:?} holds"),
     }
 }
@@ -160,6 +172,14 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
         Kind::Network => networks(),
         Kind::Address => addresses(),
         Kind::Permission => permissions(),
+        Kind::Time => times(),
+        Kind::Creator => [
+            wrong("¦ ¦nobody¦org-token:¦org-token¦Admin-token¦admin-token\u{0}¦org-token:chyo_\u{202e}"),
+            long("x", 9_000, Is::Wrong),
+            right("admin-token¦system:inactivity¦<TARGET>¦<HIDDEN>¦019ab7a4-0000-7000-8000-0000000000ff"),
+        ]
+        .concat(),
+        Kind::Role => [wrong("¦ ¦No Role¦a_b¦MEMBER¦member\u{0}"), right("member¦never-defined")].concat(),
         Kind::Word => wrong("¦BOUNDED¦Committed¦because¦ bounded¦requested\u{0}¦\u{202e}leaked"),
         Kind::Prefix => {
             [wrong("¦chyo¦chyo_12345678"), open("ch\u{202e}yo_¦chyo_¦chyo_1234567¦%%%%%%")].concat()
@@ -266,6 +286,7 @@ pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
         }
         ("Verify", "project", _) => json!("<WEB>"),
         ("Scope" | "Verify", "organization", _) => json!("<ACME>"),
+        ("RevokeTokens", "dry_run", _) => json!(true),
         (_, "answers", _) => json!("committed"),
         (_, "reason", _) => json!("leaked"),
         (_, "grants", _) => json!(["verifier"]),
