@@ -169,6 +169,13 @@ mod tests {
         };
         let now = Timestamp::parse("2026-11-22T12:00:00Z").unwrap();
         insta::assert_snapshot!(draw(&lineage, now), @r"
+        00000000-0000-0000-0000-000000000001  (hidden)
+        └─ boss  00000000-0000-0000-0000-000000000002  acme  live  never used
+           └─ ci  00000000-0000-0000-0000-000000000003  acme  live  used 3 days ago  (this one)
+              ├─ a  00000000-0000-0000-0000-000000000004  acme  live  never used
+              │  └─ c  00000000-0000-0000-0000-000000000007  acme  live  never used
+              └─ b  00000000-0000-0000-0000-000000000005  acme  live  never used  narrowed
+                 └─ job\u{1b}[2J  00000000-0000-0000-0000-000000000006  acme  revoked 60 minutes ago with 00000000-0000-0000-0000-000000000005  never used
         ");
     }
 }
