@@ -231,6 +231,8 @@ pub enum SortKey {
     Name,
     /// When they expire; those that never do come last.
     Expires,
+    /// When they were last used, which the state does not know: see [`Listing::finish_by_use`].
+    LastUsed,
 }
 
 /// Where a page ended: the sort key's value and the slot of its last token.
@@ -291,7 +293,8 @@ impl<'a> Listing<'a> {
                 return None;
             }
             let position = Position { value: sort_value(state, token, self.order.key), slot };
-            let follows = self.after.is_none_or(|after| self.order.follows(compare(&position, after)));
+            let after = self.after.filter(|_| self.order.key != SortKey::LastUsed);
+            let follows = after.is_none_or(|after| self.order.follows(compare(&position, after)));
             follows.then(|| (position, Arc::clone(token)))
         };
         if backwards {
@@ -302,6 +305,34 @@ impl<'a> Listing<'a> {
         self.next = Some(if backwards { range.start } else { range.end });
         let is_left = if backwards { range.start > 0 } else { range.end < slots.len() };
         Ok(is_left && !(by_minting && self.found.len() > self.limit))
+    }
+
+    /// The tokens that were found, for who has to know when they were used.
+    pub fn found(&self) -> impl Iterator<Item = TokenId> {
+        self.found.iter().map(|(_, token)| token.id)
+    }
+
+    /// As [`Listing::finish`], with the first `limit` of those that were not used since a time, if one is given: their last
+    /// use, or their minting if they were never used, was earlier. By last use, what was never used comes first.
+    pub fn finish_by_use(
+        mut self,
+        limit: usize,
+        unused_since: Option<Timestamp>,
+        last_used: &HashMap<TokenId, Timestamp>,
+    ) -> (Vec<Arc<Token>>, Option<Position>) {
+        self.limit = limit;
+        self.found.retain_mut(|(position, token)| {
+            let last = last_used.get(&token.id).copied();
+            if unused_since.is_some_and(|since| last.unwrap_or(token.created_at) >= since) {
+                return false;
+            }
+            if self.order.key != SortKey::LastUsed {
+                return true;
+            }
+            position.value = last.map(|last| last.to_string()).unwrap_or_default();
+            self.after.is_none_or(|after| self.order.follows(compare(position, after)))
+        });
+        self.finish()
     }
 
     /// The page, and where it ended if there are more.
@@ -330,7 +361,7 @@ fn compare(a: &Position, b: &Position) -> Ordering {
 
 fn sort_value(state: &State, token: &Arc<Token>, key: SortKey) -> String {
     match key {
-        SortKey::Created => String::new(),
+        SortKey::Created | SortKey::LastUsed => String::new(),
         SortKey::Name => token.name.to_string(),
         // `~` sorts after every digit: what never expires comes last.
         SortKey::Expires => state.expiry(token).map_or_else(|| "~".to_owned(), |end| end.to_string()),

@@ -26,4 +26,5 @@ pub use node::{Node, Options, Starting};
 pub use recorder::Recorder;
 pub use scribe::Scribe;
 pub use seal::{SealKey, unseal};
+pub use usage::{LastUse, Moment};
 pub use work::{Answered, Call, Client, Failure, Inquiry, Outcome, Presented, Work};

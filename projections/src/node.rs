@@ -5,7 +5,7 @@ use crate::live::Live;
 use crate::recorder::{Recorder, RecorderDesk};
 use crate::scribe::{Desk, Scribe};
 use crate::seal;
-use crate::usage::{self, Feed, Usage};
+use crate::usage::{self, Feed, LastUse, Usage};
 use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
 use domain::decide::{Command, Request, Resume, Start};
 use domain::event::{Answers, InstancePolicy, LogPlace};
@@ -221,6 +221,16 @@ impl Node {
     /// When tokens were last used, about a second ago. One that never was is not in the answer.
     pub async fn last_used(&self, tokens: &[TokenId]) -> Result<HashMap<TokenId, Timestamp>, sqlx::Error> {
         self.usage.last_used(tokens).await
+    }
+
+    /// What tokens were last used for and refused for, about a second ago; with the counts of days if those are wanted.
+    /// One that never was presented is not in the answer.
+    pub async fn last_uses(
+        &self,
+        tokens: &[TokenId],
+        with_days: bool,
+    ) -> Result<HashMap<TokenId, LastUse>, sqlx::Error> {
+        self.usage.last_uses(tokens, with_days).await
     }
 
     /// The generator of ids and secrets.

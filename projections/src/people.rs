@@ -6,7 +6,7 @@
 use domain::id::OrganizationId;
 use domain::time::Timestamp;
 use eventlog::Random;
-use eventlog::personal::{Kind, Personal};
+use eventlog::personal::{Kind, Personal, decode_commitment};
 use std::collections::HashMap as StdHashMap;
 use std::net::IpAddr;
 
@@ -16,10 +16,16 @@ type HashMap<K, V> = StdHashMap<K, V, foldhash::quality::RandomState>;
 const MOST: usize = 200_000;
 
 /// A commitment as a line writes it: base64url of 32 bytes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Commitment([u8; 43]);
 
 impl Commitment {
+    /// From a line; none where that holds another text.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        decode_commitment(text)?;
+        text.as_bytes().try_into().ok().map(Self)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("base64url is ASCII")
     }

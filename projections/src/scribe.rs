@@ -367,7 +367,7 @@ impl Desk {
             end,
             commit: draft.id,
             at: decided.at,
-            tokens: decided.uses.clone(),
+            tallies: decided.uses.clone(),
         });
         if !decided.events.is_empty() {
             self.waker.wake();

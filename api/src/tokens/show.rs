@@ -28,7 +28,7 @@ pub(crate) async fn show(
         |state: &_, caller: &_| query::token(state, caller, id).map(|token| super::view(state, token, at));
     let (mut token, position) =
         app.read(session, "tokens.show", Read::Token(id), query.at_least, look).await?;
-    super::add_last_used(&app, std::slice::from_mut(&mut token)).await;
+    super::add_days(&app, &mut token).await;
     let revision = token.revision;
     Ok(Answer::ok(token, position).revision(revision))
 }

@@ -15,7 +15,8 @@ pub use organization::{NewOrganization, NewProject, Organization, Project, Renam
 pub use problem::{FieldProblem, Problem};
 pub use revoke_tokens::{RevokeTokens, RevokedTokens, TokenFilter};
 pub use token::{
-    Identify, NarrowToken, NewToken, Revocation, Revoke, Rotate, Scope, Status, Token, UpdateToken, Whoami,
+    DayOfUse, Identify, NarrowToken, NewToken, Presentation, Revocation, Revoke, Rotate, Scope, Status,
+    Token, UpdateToken, Whoami,
 };
 pub use verify::{Client, Verdict, VerifiedToken, Verify, VerifyBatch, VerifyBatchAnswer};
 

@@ -2,7 +2,7 @@
 
 use super::table::Tone;
 use super::times::{ago, exact, relative};
-use api::wire::{Organization, Project, Scope, Status, Token};
+use api::wire::{Organization, Presentation, Project, Scope, Status, Token};
 use domain::time::Timestamp;
 
 /// Something that can stand in a table.
@@ -78,6 +78,15 @@ impl Row for Project {
     }
 }
 
+/// The days of use that people are shown.
+const SHOWN_DAYS: usize = 7;
+
+fn presentation(names: [&'static str; 3], of: &Presentation) -> [(&'static str, String); 3] {
+    let [permission, address, agent] = names;
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    [(permission, text(&of.permission)), (address, text(&of.address)), (agent, text(&of.agent))]
+}
+
 /// `instance`, `acme` or `acme/web`.
 pub(crate) fn scope(scope: &Scope) -> String {
     match (&scope.organization, &scope.project) {
@@ -143,6 +152,17 @@ impl Row for Token {
             ("OLD SECRET UNTIL", time(&self.overlap_until)),
             ("LAST USED", time(&self.last_used_at)),
         ];
+        details.extend(
+            self.last_used.iter().flat_map(|used| presentation(["USED FOR", "USED FROM", "USED BY"], used)),
+        );
+        if let Some(refused) = &self.last_refused {
+            details.push(("LAST REFUSED", exact(&refused.at, now)));
+            details.push(("REFUSED AS", refused.code.clone().unwrap_or_default()));
+            details.extend(presentation(["REFUSED FOR", "REFUSED FROM", "REFUSED BY"], refused));
+        }
+        let days = self.days.iter().take(SHOWN_DAYS);
+        let days = days.map(|day| format!("{} {}+{}", day.day, day.used, day.refused)).collect::<Vec<_>>();
+        details.push(("USED+REFUSED", days.join(", ")));
         if let Some(revoked) = &self.revoked {
             details.extend([
                 ("REVOKED", exact(&revoked.at, now)),
@@ -206,6 +226,9 @@ mod tests {
             metadata: serde_json::json!({"team": "web"}).as_object().cloned(),
             overlap_until: None,
             last_used_at: None,
+            last_used: None,
+            last_refused: None,
+            days: Vec::new(),
             revoked: None,
             revision: 3,
         }

@@ -7,11 +7,11 @@ mod record;
 use crate::live::Live;
 use crate::people::{Commitment, People};
 use crate::seal::SealKey;
+use crate::usage::{Seen, Tallies, count_use};
 use crate::work::{Answered, Call, Failure, Inquiry, Outcome, Presented, Work};
 use domain::authority::{self, Caller, Principal};
 use domain::decide::{self, Decision, Request};
 use domain::event;
-use domain::id::TokenId;
 use domain::line::{self, Line};
 use domain::query;
 use domain::rejection::Rejection;
@@ -36,8 +36,8 @@ pub(crate) struct Batch<'a> {
     sealed: Vec<Sealed>,
     refusals: Vec<Refusal>,
     same: HashMap<Vec<u8>, usize>,
-    /// Whoever used anything.
-    uses: Vec<TokenId>,
+    /// Who used what, and who was refused.
+    uses: Tallies,
 }
 
 /// Where a record stands in the batch.
@@ -65,8 +65,8 @@ pub(crate) struct Decided {
     pub(crate) events: Vec<Line>,
     /// The time of all its lines.
     pub(crate) at: Timestamp,
-    /// The tokens that were used.
-    pub(crate) uses: Vec<TokenId>,
+    /// Who used what, and who was refused.
+    pub(crate) uses: Tallies,
     refusal_lines: Vec<Option<u32>>,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Batch<'a> {
             sealed: Vec::new(),
             refusals: Vec::new(),
             same: HashMap::new(),
-            uses: Vec::new(),
+            uses: Tallies::default(),
         }
     }
 
@@ -220,7 +220,6 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         self.write_refusals();
-        self.uses.extend(caller.token().map(|token| token.id));
         let org = decision.organization;
         let (address, agent) = self.client(org, &call.client);
         let own = |commitment: Option<Commitment>| commitment.map(|c| Box::from(c.as_str()));
@@ -247,6 +246,10 @@ impl<'a> Batch<'a> {
                 return Err(Rejection::invalid("body", "its values together", expected));
             }
             self.events.push(line);
+        }
+        if let Some(token) = caller.token() {
+            let count = u32::try_from(decision.events.len()).expect("a decision has few events");
+            count_use(&mut self.uses, token.id, count, Seen { permission: None, address, agent });
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 #![expect(clippy::cast_precision_loss, reason = "figures are quoted to three digits")]
 #![expect(clippy::disallowed_methods, clippy::unchecked_time_subtraction, reason = "it measures real time")]
 
+mod cascade;
 mod load;
 mod log;
 mod measure;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PARTS: [&str; 5] = ["verify", "batch", "snapshot", "log", "scale"];
+const PARTS: [&str; 6] = ["verify", "batch", "snapshot", "log", "cascade", "scale"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -41,6 +42,7 @@ async fn main() -> ExitCode {
                     "batch" => verify::batch().await,
                     "snapshot" => verify::snapshot().await,
                     "log" => log::run().await,
+                    "cascade" => cascade::run().await,
                     _ => scale::run().await,
                 }
             }

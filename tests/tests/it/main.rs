@@ -12,6 +12,7 @@ mod golden;
 mod hostile;
 mod idempotency;
 mod kill;
+mod last_use;
 mod life;
 mod limits;
 mod lineage;

@@ -377,6 +377,7 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
         ("status", &["", "dead", "LIVE", "live,revoked"]),
         ("sort", &["", "-", "--name", "name;drop", "created%20"]),
         ("expiring_before", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
+        ("unused_since", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
         ("role", &["", "%00", "a_b", "-"]),
         ("organization", &["", "never-was", "%00", "%e2%80%ae", "..", "a%2fb"]),
         ("project", &["never-was-either"]),
