@@ -78,10 +78,11 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::tally::Tally;
     use domain::id::TokenId;
 
     fn uses(first: u64, count: u64) -> Uses {
-        let token = |token: u64| (TokenId(Uuid::from_u128(token.into())), Default::default());
+        let token = |token: u64| (TokenId(Uuid::from_u128(token.into())), Tally::default());
         let tallies = (0..count).map(token).collect();
         let at = Timestamp::from_micros(0);
         Uses { first, end: first + count, commit: Uuid::from_u128(first.into()), at, tallies }
