@@ -40,6 +40,8 @@ pub(super) enum Kind {
         least: u64,
         most: u64,
     },
+    /// How many there are said to be: any whole number.
+    Count,
     Object,
     List {
         most: usize,
@@ -82,7 +84,7 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         | ("Verify", "client")
         | ("InstanceChange", "policy")
         | ("RevokeTokens", "filter") => Kind::Object,
-        ("RevokeTokens", "expected_count") => Kind::Number { least: 1, most: 1_000_000 },
+        ("RevokeTokens", "expected_count") => Kind::Count,
         ("TokenFilter", "created_by") => Kind::Creator,
         ("TokenFilter", "created_from" | "created_before") => Kind::Time,
         ("TokenFilter", "role") => Kind::Role,
@@ -188,7 +190,7 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
             [right("¦ ¦a\u{0}b¦\u{202e}¦ключ¦chyo_short"), long("x", 20_000, Is::Right)].concat()
         }
         Kind::Metadata => metadata(),
-        Kind::Flag | Kind::Object => Vec::new(),
+        Kind::Flag | Kind::Count | Kind::Object => Vec::new(),
         Kind::Number { least, most } => {
             let outside =
                 [json!(least - 1), json!(most + 1), json!(0), json!(u32::MAX), json!(u64::MAX), json!(-1)];
@@ -300,6 +302,7 @@ pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
         (_, _, Kind::Anything) => json!("a key"),
         (_, _, Kind::Metadata) => json!({"a": [1, "b"]}),
         (_, _, Kind::Flag) => json!(false),
+        (_, _, Kind::Count) => json!(17),
         (_, _, Kind::Number { most, .. }) => json!(most),
         (_, _, _) => return None,
     })
