@@ -401,11 +401,13 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
     let wrong: &[(&str, &[&str])] = &[
         ("at_least", &["", "-1", "x", "1.5", "99999999999999999999", "+-1", "0x1", "%00", "1%2000", "٣"]),
         ("limit", &["", "0", "-1", "1001", "x", "1e3", "99999999999999999999", "1.0"]),
+        ("depth", &["", "0", "-1", "1001", "x", "99999999999999999999"]),
         ("cursor", &["", "!", "%00", "bnVsbA", "e30", "W10", "eyJzb3J0IjoiLWNyZWF0ZWQifQ", "=", "..%2f"]),
         ("scope", &["", "everything", "Instance", "instance%00"]),
         ("status", &["", "dead", "LIVE", "live,revoked"]),
         ("sort", &["", "-", "--name", "name;drop", "created%20"]),
         ("expiring_before", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
+        ("unused_since", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
         ("role", &["", "%00", "a_b", "-"]),
         ("organization", &["", "never-was", "%00", "%e2%80%ae", "..", "a%2fb"]),
         ("project", &["never-was-either"]),
