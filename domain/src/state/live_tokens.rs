@@ -138,6 +138,16 @@ impl State {
         live
     }
 
+    /// Counts anew wherever tokens are counted that may have ended with many: in their organization, or anywhere where
+    /// they ended with the instance's.
+    pub(super) fn recount_ended(&mut self, organization: Option<OrganizationId>) {
+        let all = || self.live_tokens.keys().copied().collect();
+        let counted: Vec<OrganizationId> = organization.map_or_else(all, |id| vec![id]);
+        for id in counted {
+            self.recount_live_tokens(id);
+        }
+    }
+
     /// The token and those narrowed from it that are not revoked, as far as their organizations' are counted: where
     /// and when each ends. Sessions are not counted.
     pub(super) fn lives(&self, token: TokenId) -> Vec<(OrganizationId, End)> {
