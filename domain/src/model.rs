@@ -569,9 +569,10 @@ mod histories {
         /// Each setting by which what is in force comes to an end, or begins anew.
         fn policy(&self, dice: Dice) -> Command {
             let change = PolicyChange {
-                allowed_networks: (dice[1] % 3 > 0).then(|| crate::testing::texts(one(&NETWORKS, dice[2]))),
-                rotation_due_days: (dice[3] % 3 > 0).then(|| one(&[0, 1, 13, 40], dice[4])),
-                rotation_enforced: (dice[5] % 3 > 0).then(|| dice[6] % 3 > 0),
+                allowed_networks: (!dice[1].is_multiple_of(3))
+                    .then(|| crate::testing::texts(one(&NETWORKS, dice[2]))),
+                rotation_due_days: (!dice[3].is_multiple_of(3)).then(|| one(&[0, 1, 13, 40], dice[4])),
+                rotation_enforced: (!dice[5].is_multiple_of(3)).then(|| !dice[6].is_multiple_of(3)),
                 ..PolicyChange::default()
             };
             let organization = one(&self.orgs.each_ref(), dice[0]).clone();
