@@ -153,12 +153,6 @@ pub fn is_inactive(since: Timestamp, days: u32, at: Timestamp) -> bool {
     days > 0 && at.since(since) > DAY * days
 }
 
-/// The least moment since which a token can have been inactive, were it never used: its minting or, if that is later,
-/// its start.
-pub fn began(token: &Token) -> Timestamp {
-    token.not_before.map_or(token.created_at, |start| start.max(token.created_at))
-}
-
 impl State {
     /// The policy that bounds the tokens of a scope: an organization's. The instance's tokens have none of this kind.
     pub fn policy(&self, scope: Scope) -> Option<&OrganizationPolicy> {
@@ -189,15 +183,23 @@ impl State {
         found
     }
 
-    /// Since when a token has been inactive: since it began, or since it or a token narrowed from it was last used,
+    /// The least moment since which a token can have been inactive, were it never used: its minting or, if that is
+    /// later, its start or the moment at which its organization was restored.
+    pub fn usable_since(&self, token: &Token) -> Timestamp {
+        let organization = token.scope.organization().and_then(|id| self.organization(id));
+        let restored_at = organization.and_then(|organization| organization.restored_at);
+        token.not_before.into_iter().chain(restored_at).fold(token.created_at, Timestamp::max)
+    }
+
+    /// Since when a token has been inactive: since it could be used, or since it or a token narrowed from it was last used,
     /// because those end with it. `last_use` says when one was; none where that is not known, and then nothing is.
     pub fn inactive_since(
         &self,
         token: &Token,
         last_use: impl Fn(TokenId) -> Option<Option<Timestamp>>,
     ) -> Option<Timestamp> {
-        self.narrowed_from(token.id)
-            .into_iter()
-            .try_fold(began(token), |since, id| Some(last_use(id)?.map_or(since, |used| since.max(used))))
+        self.narrowed_from(token.id).into_iter().try_fold(self.usable_since(token), |since, id| {
+            Some(last_use(id)?.map_or(since, |used| since.max(used)))
+        })
     }
 }

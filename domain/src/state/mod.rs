@@ -68,6 +68,8 @@ pub struct Organization {
     pub created_at: Timestamp,
     /// Whether its tokens are in force.
     pub standing: Standing,
+    /// When it was last restored: nobody could use its tokens until then.
+    pub restored_at: Option<Timestamp>,
     /// What its tokens may be at most.
     pub policy: OrganizationPolicy,
     /// The version after the event that last changed it.
