@@ -107,15 +107,19 @@ impl App {
         session: Option<&Session>,
         address: Option<IpAddr>,
     ) -> Result<(), Problem> {
-        let caller = session.and_then(|session| {
-            self.node().live().read(|state| self.again(state, session)).ok().map(|caller| counted(&caller))
-        });
-        self.0.limits.count(what, (caller.unwrap_or(Counted::Nobody), address))
+        let caller = session.map_or(Counted::Nobody, |session| self.counted(session));
+        self.0.limits.count(what, (caller, address))
     }
 
-    /// Counts an answer that nobody has the text that was presented; refuses one that is too many.
-    pub(crate) fn limit_unknown(&self, caller: &Caller, address: Option<IpAddr>) -> Result<(), Problem> {
-        self.0.limits.count(Limited::Unknown, (counted(caller), address))
+    /// The rate limits of this node.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Whom a session is counted as; nobody where its credential is not in force.
+    pub(crate) fn counted(&self, session: &Session) -> Counted {
+        let caller = self.node().live().read(|state| self.again(state, session).ok());
+        caller.map_or(Counted::Nobody, |caller| counted(&caller))
     }
 
     /// The registered metrics.
@@ -259,7 +263,8 @@ impl App {
     }
 }
 
-fn counted(caller: &Caller) -> Counted {
+/// Whom a caller is counted as.
+pub(crate) fn counted(caller: &Caller) -> Counted {
     caller.token().map_or(Counted::AdminToken, |token| Counted::Token(token.id))
 }
 

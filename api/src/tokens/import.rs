@@ -4,6 +4,7 @@ use crate::auth::Session;
 use crate::edge::Problem;
 use crate::edge::extract::Json;
 use crate::error::{invalid, problem};
+use crate::limits::Limited;
 use crate::page;
 use crate::respond::Answer;
 use crate::wire;
@@ -14,10 +15,12 @@ use domain::event::Subject;
 use domain::id::TokenId;
 use domain::import::{Algorithm, Digest};
 use domain::query::Read;
+use domain::rejection::Rejection;
 use domain::state;
 use eventlog::personal::decode_commitment;
 use futures_util::future::join_all;
 use projections::{Outcome, Work};
+use std::num::NonZeroU32;
 
 /// What a key would come to, or came to.
 enum Fate {
@@ -25,7 +28,17 @@ enum Fate {
     New(Box<Request>),
     Imported(Subject),
     Known(Subject),
-    Refused(Problem),
+    Refused {
+        problem: Problem,
+        /// It is the key of a token that the caller may not know.
+        is_hidden: bool,
+    },
+}
+
+impl Fate {
+    fn refused(problem: Problem) -> Self {
+        Self::Refused { problem, is_hidden: false }
+    }
 }
 
 /// Import keys that were issued elsewhere
@@ -47,12 +60,21 @@ pub(crate) async fn import(
     if !(1..=page::MOST).contains(&count) {
         return Err(invalid("items", &count.to_string(), "a list of 1 to 1000 keys"));
     }
+    let caller = app.counted(&session);
+    app.limits().require_open(Limited::KnownKeys, (caller, None))?;
+    let keys = NonZeroU32::new(count as u32).expect("a list of at least one");
+    app.limits().count_all(Limited::Imports, (caller, session.address()), keys)?;
     app.readable(&session, "tokens.import", Read::Import, None).await?;
     let read: Vec<_> = body.items.into_iter().map(|key| read(&app, key)).collect();
     let fates: Vec<Fate> = app.node().live().read(|state| {
         let caller = app.again(state, &session)?;
         Ok::<_, Problem>(read.into_iter().map(|read| foresee(&app, state, &caller, read)).collect())
     })?;
+    // Whose key it is may be nobody's business here: that there is one is told a few times, not for a list of guesses.
+    let hidden = fates.iter().filter(|fate| matches!(fate, Fate::Refused { is_hidden: true, .. })).count();
+    if let Some(hidden) = NonZeroU32::new(hidden as u32) {
+        app.limits().count_or_shut(Limited::KnownKeys, (caller, None), hidden)?;
+    }
     let done = join_all(fates.into_iter().map(|fate| enroll(&app, &session, fate, body.dry_run))).await;
     let items = done.into_iter().map(view).collect();
     Ok(Answer::ok(wire::ImportAnswer { items }, app.node().live().position()))
@@ -63,13 +85,17 @@ pub(crate) async fn import(
 fn foresee(app: &App, state: &state::State, caller: &Caller, read: Result<Import, Problem>) -> Fate {
     let import = match read {
         Ok(import) => import,
-        Err(problem) => return Fate::Refused(problem),
+        Err(problem) => return Fate::refused(problem),
     };
+    let is_hidden = import.is_hidden(state, caller);
     let request = Request { command: Command::Import(import), expected_revision: None, repeat: None };
     match decide::decide(state, caller, app.now(), &request) {
         Ok(decision) if decision.events.is_empty() => Fate::Known(decision.subject),
         Ok(_) => Fate::New(Box::new(request)),
-        Err(rejection) => Fate::Refused(problem(&rejection.into())),
+        Err(rejection) => {
+            let is_hidden = is_hidden && rejection == Rejection::HashKnown;
+            Fate::Refused { problem: problem(&rejection.into()), is_hidden }
+        }
     }
 }
 
@@ -83,10 +109,10 @@ async fn enroll(app: &App, session: &Session, fate: Fate, dry_run: bool) -> Fate
         Ok(answered) => match answered.outcome {
             Outcome::Done { subject, .. } => Fate::Imported(subject),
             Outcome::Readable | Outcome::Verified(_) => {
-                Fate::Refused(Problem::new(crate::edge::codes::INTERNAL))
+                Fate::refused(Problem::new(crate::edge::codes::INTERNAL))
             }
         },
-        Err(problem) => Fate::Refused(problem),
+        Err(problem) => Fate::refused(problem),
     }
 }
 
@@ -95,7 +121,7 @@ fn view(fate: Fate) -> wire::ImportOutcome {
         Fate::New(_) => ("imported", None, None),
         Fate::Imported(subject) => ("imported", Some(subject), None),
         Fate::Known(subject) => ("known", Some(subject), None),
-        Fate::Refused(problem) => ("refused", None, Some(problem)),
+        Fate::Refused { problem, .. } => ("refused", None, Some(problem)),
     };
     let id = subject.and_then(|subject| match subject {
         Subject::Token(id) => Some(id.0),
@@ -121,7 +147,7 @@ fn read(app: &App, key: wire::ImportKey) -> Result<Import, Problem> {
     if text.into_iter().flatten().any(|text| app.holds_admin_token(text)) {
         return Err(invalid("items", "…", "keys without the admin token in them"));
     }
-    let refused = |rejection: domain::rejection::Rejection| problem(&rejection.into());
+    let refused = |rejection: Rejection| problem(&rejection.into());
     let time = |field, text: Option<&str>| text.map(|text| read_time(field, text)).transpose();
     let algorithm = Algorithm::parse(&key.algorithm).map_err(refused)?;
     let digest = Digest::parse(&key.hash).map_err(refused)?;

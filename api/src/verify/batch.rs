@@ -1,4 +1,5 @@
-use super::render::{Rendered, USUAL, respond};
+use super::Answer;
+use super::render::{Rendered, USUAL, Withheld, respond};
 use crate::app::App;
 use crate::auth::Session;
 use crate::edge::Problem;
@@ -8,13 +9,13 @@ use crate::page;
 use crate::wire;
 use axum::extract::State;
 use axum::response::Response;
-use domain::verify::Verdict;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// Verify many tokens
 ///
 /// Up to 1,000, answered by one commit, each as `POST /v1/verify` answers it. If the caller may not ask one of the
-/// questions, none is answered.
+/// questions, none is answered. An answer `unknown` that is one too many is withheld: its code is `rate_limited`, and
+/// where no other answer is left, the call is refused as a whole.
 #[utoipa::path(
     post, path = "/v1/verify/batch", operation_id = "verify.batch", tag = "verify",
     request_body = wire::VerifyBatch,
@@ -31,31 +32,39 @@ pub(crate) async fn batch(
     }
     let inquiries =
         body.items.into_iter().map(|item| super::read(&app, item)).collect::<Result<Vec<_>, _>>()?;
-    let (verdicts, position) = super::answer(&app, session.call("verify.batch"), inquiries).await?;
+    let (answers, position) = super::answer(&app, session.call("verify.batch"), inquiries).await?;
     let mut body = Vec::with_capacity(32 + count * USUAL);
     app.node()
         .live()
-        .read(|state| serde_json::to_writer(&mut body, &Items { state, verdicts: &verdicts }))
+        .read(|state| serde_json::to_writer(&mut body, &Items { state, answers: &answers }))
         .expect("verdicts are plain data");
     Ok(respond(body, position))
 }
 
 struct Items<'a> {
     state: &'a domain::state::State,
-    verdicts: &'a [(Verdict, Option<u64>)],
+    answers: &'a [Answer],
 }
 
 impl Serialize for Items<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let items = self.verdicts.iter().map(|(verdict, position)| Rendered {
-            state: self.state,
-            verdict,
-            position: *position,
+        let items = self.answers.iter().map(|answer| match answer {
+            Some((verdict, position)) => {
+                Item::Decided(Rendered { state: self.state, verdict, position: *position })
+            }
+            None => Item::Withheld(Withheld),
         });
         let mut fields = serializer.serialize_struct("VerifyBatchAnswer", 1)?;
         fields.serialize_field("items", &Sequence(items))?;
         fields.end()
     }
+}
+
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Item<'a> {
+    Decided(Rendered<'a>),
+    Withheld(Withheld),
 }
 
 struct Sequence<I>(I);
