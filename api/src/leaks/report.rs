@@ -116,7 +116,9 @@ fn of_digest(app: &App, hash: SecretHash) -> Hashes {
 /// What a partner says about a place is kept as far as it can be: its report is not refused for it.
 fn of_partner(app: &App, found: &Match) -> ReportLeak {
     let kept = |text: &Option<String>, most| {
-        text.as_deref().map(|text| text::cut(text, most)).filter(|text| !text.trim().is_empty())
+        // Masked before it is cut: the beginning of a secret is one as well.
+        let text = text.as_deref().map(|text| text::cut(&app.mask(text), most));
+        text.filter(|text| !text.trim().is_empty())
     };
     ReportLeak {
         hashes: app.hashes(&found.token),

@@ -1,7 +1,7 @@
 use crate::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use chancery_tests::{Actor, World, chancery};
+use chancery_tests::{ADMIN, Actor, World, chancery};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -91,6 +91,25 @@ async fn claims_are_kept_and_a_rotation_gives_a_secret_of_our_own() {
     assert!(rotated.starts_with("chyo_"));
     assert_eq!(tenants.verifier.verify(&rotated).await.code(), "valid");
     assert_eq!(tenants.verifier.verify("an old key").await.code(), "superseded");
+}
+
+#[tokio::test]
+async fn the_admin_token_is_not_enrolled_wherever_it_stands() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    for (field, value) in [
+        ("name", json!(ADMIN)),
+        ("metadata", json!({"a": [{"b": format!("x{ADMIN}")}]})),
+        ("metadata", json!({ADMIN: 1})),
+        ("grants", json!([ADMIN])),
+    ] {
+        let mut item = key("k", "sha256", &hex(&sha256("k")));
+        item[field] = value;
+        let (outcomes, lines) = world.lines_of(import(&tenants.owner, json!([item]))).await;
+        assert_eq!(outcomes[0]["problem"]["code"], "invalid_value", "{field}");
+        let told = format!("{outcomes:?}");
+        assert!(!told.contains(ADMIN) && !lines.iter().any(|line| line.text.contains(ADMIN)), "{field}");
+    }
 }
 
 #[tokio::test]

@@ -164,6 +164,23 @@ async fn a_partner_reports_many_at_once_under_its_signature() {
 }
 
 #[tokio::test]
+async fn a_partner_s_words_carry_no_admin_token_into_the_record() {
+    let partner = Partner::new();
+    let keys = partner.keys();
+    let world = World::with(|options| chancery_tests::NodeOptions { partner_keys: keys, ..options }).await;
+    let tenants = world.tenants().await;
+    let token = tenants.owner.mint("t", json!({"organization": "acme"}), &["member"]).await;
+    let source = format!("{} {ADMIN}", "x".repeat(128 - ADMIN.len()));
+    let found = json!([{"token": token.secret, "source": source, "url": format!("https://x.example/{ADMIN}")}]);
+    let body = found.to_string();
+    let (_, lines) = world.lines_of(partner.send(&world, "k1", &body, &body)).await;
+    assert!(lines.iter().any(|line| line.kind == "LeakReported"));
+    for line in &lines {
+        assert!(!line.text.contains(&ADMIN[..24]), "{}", line.text);
+    }
+}
+
+#[tokio::test]
 async fn two_reports_at_once_on_two_nodes_end_a_token_once() {
     let world = World::new().await;
     let tenants = world.tenants().await;
