@@ -26,19 +26,17 @@ use std::num::NonZeroU32;
 enum Fate {
     /// It is to be enrolled.
     New(Box<Request>),
-    Imported(Subject),
-    Known(Subject),
-    Refused {
-        problem: Problem,
+    /// It would be.
+    Foreseen,
+    /// It is not for the caller to do, which is to be enrolled as well.
+    Denied {
+        request: Box<Request>,
         /// It is the key of a token that the caller may not know.
         is_hidden: bool,
     },
-}
-
-impl Fate {
-    fn refused(problem: Problem) -> Self {
-        Self::Refused { problem, is_hidden: false }
-    }
+    Imported(Subject),
+    Known(Subject),
+    Refused(Problem),
 }
 
 /// Import keys that were issued elsewhere
@@ -71,7 +69,7 @@ pub(crate) async fn import(
         Ok::<_, Problem>(read.into_iter().map(|read| foresee(&app, state, &caller, read)).collect())
     })?;
     // Whose key it is may be nobody's business here: that there is one is told a few times, not for a list of guesses.
-    let hidden = fates.iter().filter(|fate| matches!(fate, Fate::Refused { is_hidden: true, .. })).count();
+    let hidden = fates.iter().filter(|fate| matches!(fate, Fate::Denied { is_hidden: true, .. })).count();
     if let Some(hidden) = NonZeroU32::new(hidden as u32) {
         app.limits().count_or_shut(Limited::KnownKeys, (caller, None), hidden)?;
     }
@@ -80,48 +78,54 @@ pub(crate) async fn import(
     Ok(Answer::ok(wire::ImportAnswer { items }, app.node().live().position()))
 }
 
-/// What a key would come to on the state as it is. What would change nothing is not handed on: it needs no record of
-/// its own beside that of the whole request.
+/// What a key would come to on the state as it is. What would change nothing and is no refusal is not handed on: it needs
+/// no record of its own beside that of the whole request.
 fn foresee(app: &App, state: &state::State, caller: &Caller, read: Result<Import, Problem>) -> Fate {
     let import = match read {
         Ok(import) => import,
-        Err(problem) => return Fate::refused(problem),
+        Err(problem) => return Fate::Refused(problem),
     };
     let is_hidden = import.is_hidden(state, caller);
     let request = Request { command: Command::Import(import), expected_revision: None, repeat: None };
     match decide::decide(state, caller, app.now(), &request) {
         Ok(decision) if decision.events.is_empty() => Fate::Known(decision.subject),
         Ok(_) => Fate::New(Box::new(request)),
-        Err(rejection) => {
+        Err(rejection) if rejection.is_refusal() => {
             let is_hidden = is_hidden && rejection == Rejection::HashKnown;
-            Fate::Refused { problem: problem(&rejection.into()), is_hidden }
+            Fate::Denied { request: Box::new(request), is_hidden }
         }
+        Err(rejection) => Fate::Refused(problem(&rejection.into())),
     }
 }
 
 async fn enroll(app: &App, session: &Session, fate: Fate, dry_run: bool) -> Fate {
-    let request = match fate {
-        Fate::New(request) if !dry_run => request,
-        Fate::New(request) => return Fate::New(request),
+    let mut request = match fate {
+        Fate::New(_) if dry_run => return Fate::Foreseen,
+        Fate::New(request) | Fate::Denied { request, .. } => request,
         settled => return settled,
     };
+    if let Command::Import(import) = &mut request.command {
+        import.dry_run = dry_run;
+    }
     match app.submit(session.call("tokens.import"), Work::Command(request, None)).await {
         Ok(answered) => match answered.outcome {
+            // What was denied a moment ago may be allowed by now.
+            Outcome::Done { .. } if dry_run => Fate::Foreseen,
             Outcome::Done { subject, .. } => Fate::Imported(subject),
             Outcome::Readable | Outcome::Verified(_) => {
-                Fate::refused(Problem::new(crate::edge::codes::INTERNAL))
+                Fate::Refused(Problem::new(crate::edge::codes::INTERNAL))
             }
         },
-        Err(problem) => Fate::refused(problem),
+        Err(problem) => Fate::Refused(problem),
     }
 }
 
 fn view(fate: Fate) -> wire::ImportOutcome {
     let (status, subject, problem) = match fate {
-        Fate::New(_) => ("imported", None, None),
+        Fate::New(_) | Fate::Denied { .. } | Fate::Foreseen => ("imported", None, None),
         Fate::Imported(subject) => ("imported", Some(subject), None),
         Fate::Known(subject) => ("known", Some(subject), None),
-        Fate::Refused { problem, .. } => ("refused", None, Some(problem)),
+        Fate::Refused(problem) => ("refused", None, Some(problem)),
     };
     let id = subject.and_then(|subject| match subject {
         Subject::Token(id) => Some(id.0),
@@ -158,6 +162,7 @@ fn read(app: &App, key: wire::ImportKey) -> Result<Import, Problem> {
         not_before: time("not_before", key.not_before.as_deref())?,
         expiry: time("expires_at", key.expires_at.as_deref())?.map_or(Expiry::Inherited, Expiry::At),
         created_at: time("created_at", key.created_at.as_deref())?,
+        dry_run: false,
         grants: key.grants,
         algorithm,
         hash: app.node().import_key().hash(algorithm, &digest),

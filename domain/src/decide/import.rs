@@ -52,6 +52,8 @@ pub struct Import {
     pub owner: Option<String>,
     /// When it was issued, as the caller says.
     pub created_at: Option<Timestamp>,
+    /// Only check it: nothing is imported.
+    pub dry_run: bool,
 }
 
 impl Import {
@@ -100,7 +102,8 @@ pub(super) fn import(
     require_free_name(state, scope, &imported.name, at, None)?;
     require_room(state, scope, at)?;
     let subject = Subject::Token(imported.token);
-    Ok(Decision::new(organization, vec![Event::TokenImported(imported)], subject))
+    let events = (!import.dry_run).then_some(Event::TokenImported(imported));
+    Ok(Decision::new(organization, events.into_iter().collect(), subject))
 }
 
 /// The token that this very import has made already. Any other that has or had the key is a refusal: a key that was
@@ -215,6 +218,7 @@ mod tests {
             allowed_networks: Vec::new(),
             owner: None,
             created_at: None,
+            dry_run: false,
         }
     }
 

@@ -94,6 +94,30 @@ async fn claims_are_kept_and_a_rotation_gives_a_secret_of_our_own() {
 }
 
 #[tokio::test]
+async fn what_is_refused_is_on_the_record_also_of_a_dry_run() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let known = key("known", "sha256", &hex(&sha256("known")));
+    import(&tenants.owner, json!([known])).await;
+    let admin = tenants.owner.mint("importer", json!({"organization": "acme"}), &["admin"]).await;
+    let admin = world.node.token(&admin.secret);
+    let mut items: Vec<Value> =
+        (0..3).map(|n| key(&format!("k{n}"), "sha256", &hex(&sha256(&format!("k{n}"))))).collect();
+    items.iter_mut().for_each(|item| item["grants"] = json!(["owner"]));
+    items.push(key("another name", "sha256", &hex(&sha256("known"))));
+    for dry_run in [true, false] {
+        let body = json!({"items": items, "dry_run": dry_run});
+        let (answer, lines) = world.lines_of(admin.post("/v1/tokens/import", body)).await;
+        let outcomes = answer.expect(200)["items"].as_array().unwrap();
+        let codes: Vec<_> = outcomes.iter().map(|outcome| &outcome["problem"]["code"]).collect();
+        assert_eq!(codes, ["escalation", "escalation", "escalation", "hash_known"]);
+        let refused = lines.iter().filter(|line| line.kind == "TokenRefused");
+        let count: u64 = refused.map(|line| line.line["count"].as_u64().unwrap_or(1)).sum();
+        assert_eq!(count, 4, "{lines:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_admin_token_is_not_enrolled_wherever_it_stands() {
     let world = World::new().await;
     let tenants = world.tenants().await;

@@ -171,7 +171,8 @@ async fn a_partner_s_words_carry_no_admin_token_into_the_record() {
     let tenants = world.tenants().await;
     let token = tenants.owner.mint("t", json!({"organization": "acme"}), &["member"]).await;
     let source = format!("{} {ADMIN}", "x".repeat(128 - ADMIN.len()));
-    let found = json!([{"token": token.secret, "source": source, "url": format!("https://x.example/{ADMIN}")}]);
+    let found =
+        json!([{"token": token.secret, "source": source, "url": format!("https://x.example/{ADMIN}")}]);
     let body = found.to_string();
     let (_, lines) = world.lines_of(partner.send(&world, "k1", &body, &body)).await;
     assert!(lines.iter().any(|line| line.kind == "LeakReported"));
