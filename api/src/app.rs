@@ -118,8 +118,10 @@ impl App {
 
     /// Whom a session is counted as; nobody where its credential is not in force.
     pub(crate) fn counted(&self, session: &Session) -> Counted {
-        let caller = self.node().live().read(|state| self.again(state, session).ok());
-        caller.map_or(Counted::Nobody, |caller| counted(&caller))
+        self.node().live().read(|state| {
+            let caller = self.again(state, session);
+            caller.map_or(Counted::Nobody, |caller| counted(state, &caller))
+        })
     }
 
     /// The registered metrics.
@@ -263,9 +265,11 @@ impl App {
     }
 }
 
-/// Whom a caller is counted as.
-pub(crate) fn counted(caller: &Caller) -> Counted {
-    caller.token().map_or(Counted::AdminToken, |token| Counted::Token(token.id))
+/// Whom a caller is counted as. To narrow needs no permission, so what is narrowed is no new caller: it counts as the
+/// minted token that it goes back to.
+pub(crate) fn counted(state: &State, caller: &Caller) -> Counted {
+    let root = caller.token().and_then(|token| state.chain(token).last());
+    root.map_or(Counted::AdminToken, |root| Counted::Token(root.id))
 }
 
 /// The router of everything under one listener.

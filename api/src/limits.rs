@@ -148,7 +148,7 @@ impl Limits {
     pub(crate) fn count_or_shut(&self, what: Limited, who: Who, calls: NonZeroU32) -> Result<(), Problem> {
         let counted = self.count_all(what, who, calls);
         if let (Err(_), Some(limit)) = (&counted, self.limit(what)) {
-            return Err(limit.shut(who));
+            limit.shut(who);
         }
         counted
     }
@@ -190,12 +190,11 @@ impl Limit {
         }
     }
 
-    fn shut(&self, who: Who) -> Problem {
+    fn shut(&self, who: Who) {
         let now = self.limiter.clock().now();
         let mut shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
         shut.retain(|_, until| *until > now);
         shut.insert(who, now + self.rate.time);
-        self.too_many(self.rate.time)
     }
 
     fn require_open(&self, who: Who) -> Result<(), Problem> {

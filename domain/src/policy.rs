@@ -64,9 +64,9 @@ settings! {
     /// From where the organization's tokens may be used, beside what each of them allows.
     #[serde(with = "listed")]
     allowed_networks: Networks,
-    /// The most tokens that may be minted or narrowed within an hour.
+    /// The most tokens that may be minted within an hour, or narrowed from each that was.
     max_mints_per_hour: u32,
-    /// The most tokens that may live at a time.
+    /// The most minted tokens that may live at a time, and of each the most that are narrowed from it.
     max_live_tokens: u32,
     /// How many days after it was made a secret is due to be rotated.
     rotation_due_days: u32,

@@ -89,7 +89,10 @@ async fn answer(app: &App, call: Call, inquiries: Vec<Inquiry>) -> Result<(Vec<A
     let answered = app.node().verify(call, inquiries).await.map_err(|failure| app.refused(&failure, from))?;
     match answered.outcome {
         Outcome::Verified(verdicts) => {
-            let caller = counted(&answered.caller);
+            if verdicts.iter().all(|(verdict, _)| verdict.code != Code::Unknown) {
+                return Ok((verdicts.into_iter().map(Some).collect(), answered.position));
+            }
+            let caller = app.node().live().read(|state| counted(state, &answered.caller));
             let mut withheld = None;
             let answers = verdicts.into_iter().zip(reported).map(|((verdict, line), address)| {
                 // What is known has been decided by now; only "unknown" is withheld.

@@ -25,9 +25,9 @@ pub struct OrganizationPolicy {
     pub max_inactive_days: u32,
     /// From where tokens may be used, beside what each of them allows.
     pub allowed_networks: Vec<String>,
-    /// The most tokens that may be minted or narrowed within an hour.
+    /// The most tokens that may be minted within an hour, or narrowed from each that was.
     pub max_mints_per_hour: u32,
-    /// The most tokens that may live at a time.
+    /// The most minted tokens that may live at a time, and of each the most that are narrowed from it.
     pub max_live_tokens: u32,
     /// So many days after a secret was made, its rotation is due.
     pub rotation_due_days: u32,

@@ -100,7 +100,7 @@ pub(super) fn import(
         return Ok(Decision::new(organization, Vec::new(), Subject::Token(known)));
     }
     require_free_name(state, scope, &imported.name, at, None)?;
-    require_room(state, scope, at)?;
+    require_room(state, scope, caller.token().filter(|_| imported.narrowed), at)?;
     let subject = Subject::Token(imported.token);
     let events = (!import.dry_run).then_some(Event::TokenImported(imported));
     Ok(Decision::new(organization, events.into_iter().collect(), subject))
