@@ -85,9 +85,9 @@ pub(crate) async fn authorize(
     match verdict.code {
         Code::Valid => Ok(allowed(&app, &verdict, position)),
         Code::Forbidden | Code::WrongProject | Code::WrongOrganization => {
-            Err(Problem::new(codes::FORBIDDEN).detail(verdict.code.explanation().to_owned()))
+            Err(Problem::new(codes::FORBIDDEN).detail(verdict.code.explanation().to_owned()).at(position))
         }
-        code => Err(unauthenticated(code)),
+        code => Err(unauthenticated(code).at(position)),
     }
 }
 

@@ -17,7 +17,7 @@ use domain::permission::Permission;
 use domain::secret::Shape;
 use domain::text;
 use domain::verify::{Code, Verdict};
-use projections::{Call, Client, Inquiry, Outcome};
+use projections::{Call, Client, Failure, Inquiry, Outcome};
 
 /// The most bytes of a resource.
 const RESOURCE: usize = 256;
@@ -86,7 +86,13 @@ async fn answer_one(app: &App, call: Call, inquiry: Inquiry) -> Result<(Verdict,
 async fn answer(app: &App, call: Call, inquiries: Vec<Inquiry>) -> Result<(Vec<Answer>, u64), Problem> {
     let from = call.client.address;
     let reported: Vec<_> = inquiries.iter().map(|inquiry| inquiry.client.address).collect();
-    let answered = app.node().verify(call, inquiries).await.map_err(|failure| app.refused(&failure, from))?;
+    let answered = app.node().verify(call, inquiries).await.map_err(|failure| {
+        let problem = app.refused(&failure, from);
+        match failure {
+            Failure::Rejected(_) => problem.at(app.node().live().position()),
+            _ => problem,
+        }
+    })?;
     match answered.outcome {
         Outcome::Verified(verdicts) => {
             if verdicts.iter().all(|(verdict, _)| verdict.code != Code::Unknown) {
@@ -106,7 +112,7 @@ async fn answer(app: &App, call: Call, inquiries: Vec<Inquiry>) -> Result<(Vec<A
             });
             let answers: Vec<_> = answers.collect();
             match withheld.filter(|_| answers.iter().all(Option::is_none)) {
-                Some(problem) => Err(problem),
+                Some(problem) => Err(problem.at(answered.position)),
                 None => Ok((answers, answered.position)),
             }
         }
