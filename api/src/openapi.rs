@@ -92,6 +92,8 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(tokens::rotate::rotate))
         .routes(routes!(tokens::revoke::revoke))
         .merge(large)
+        .routes(routes!(tokens::revoke_tokens::revoke_tokens))
+        .routes(routes!(tokens::lineage::show))
         .routes(routes!(system::health::healthz))
         .routes(routes!(system::health::readyz))
         .split_for_parts();

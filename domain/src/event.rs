@@ -10,8 +10,9 @@ use crate::people::{
 use crate::permission::PermissionSet;
 use crate::policy::PolicySettings;
 use crate::role::Level;
-use crate::scope::Grant;
+use crate::scope::{Grant, Scope};
 use crate::secret::{Prefix, SecretHash};
+use crate::state::Token;
 use crate::time::Timestamp;
 use crate::verify::Code;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -283,6 +284,55 @@ pub struct LeakReported {
     pub url: Option<Box<str>>,
 }
 
+/// Which tokens of an organization are meant, or of the instance's own. What is absent leaves none out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenFilter {
+    /// Those of this project; of the organization and all of its projects, without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// Those that this actor minted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<By>,
+    /// Those that this token minted, under whichever prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TokenId>,
+    /// Those minted then or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_from: Option<Timestamp>,
+    /// Those minted earlier than then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_before: Option<Timestamp>,
+    /// Those that hold this role, wherever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Name>,
+}
+
+impl TokenFilter {
+    /// Whether a token of the organization is one of them.
+    pub fn chooses(&self, token: &Token) -> bool {
+        self.created_from.is_none_or(|from| token.created_at >= from)
+            && self.created_before.is_none_or(|end| token.created_at < end)
+            && self.project.is_none_or(|project| token.scope.project() == Some(project))
+            && self.parent.is_none_or(|parent| token.parent == Some(parent))
+            && self.created_by.as_ref().is_none_or(|by| token.created_by == *by)
+            && self.role.as_ref().is_none_or(|role| token.grants.iter().any(|grant| grant.role == *role))
+    }
+}
+
+/// The end of all live tokens that a filter chose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokensRevoked {
+    /// Which.
+    pub filter: TokenFilter,
+    /// How many they were.
+    pub count: u64,
+    /// Why.
+    pub reason: Reason,
+    /// Why, in somebody's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Box<str>>,
+}
+
 /// What a presented token was asked to be good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Asked<S> {
@@ -522,6 +572,8 @@ pub enum Event {
     TokenRevoked(TokenRevoked),
     /// A token's secret was reported as leaked.
     LeakReported(LeakReported),
+    /// All live tokens that a filter chose ended.
+    TokensRevoked(TokensRevoked),
     /// A token was presented and answered valid.
     TokenUsed(Use<Box<str>>),
     /// A known token was presented and refused.
@@ -569,6 +621,14 @@ impl Event {
             Self::RoleDefined { .. } | Self::RoleChanged { .. } | Self::RoleRetired { .. } => {
                 Some(Subject::Roles(organization))
             }
+            Self::TokensRevoked(revoked) => {
+                let scope = match (organization, revoked.filter.project) {
+                    (None, _) => Scope::Instance,
+                    (Some(organization), None) => Scope::Organization(organization),
+                    (Some(organization), Some(project)) => Scope::Project(organization, project),
+                };
+                Some(Subject::Tokens(scope, revoked.count))
+            }
             _ => None,
         }
     }
@@ -593,6 +653,8 @@ pub enum Subject {
     Member(OrganizationId, UserId),
     /// A person.
     User(UserId),
+    /// So many tokens of a scope.
+    Tokens(Scope, u64),
 }
 
 /// Who caused an event, from the credential that was verified.

@@ -16,6 +16,7 @@ pub mod explain;
 pub mod id;
 pub mod import;
 pub mod line;
+pub mod lineage;
 #[cfg(test)]
 mod model;
 pub mod name;
@@ -27,6 +28,7 @@ pub mod people;
 mod people_histories;
 pub mod permission;
 pub mod policy;
+pub mod preview;
 pub mod query;
 pub mod rejection;
 pub mod role;

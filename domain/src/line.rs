@@ -5,7 +5,7 @@
 
 use crate::event::{
     Actor, AdminUse, Description, Event, InstancePolicy, LeakReported, LogPlace, Naming, TokenImported,
-    TokenMinted, TokenRevoked, TokenRotated, Use,
+    TokenMinted, TokenRevoked, TokenRotated, TokensRevoked, Use,
 };
 use crate::id::{InvitationId, OrganizationId, ProjectId, TokenId, UserId};
 use crate::name::Name;
@@ -312,6 +312,8 @@ events! {
         Event::TokenRevoked(revoked) => revoked, TokenRevoked => Event::TokenRevoked;
     LEAK_REPORTED = "LeakReported":
         Event::LeakReported(reported) => reported, LeakReported => Event::LeakReported;
+    TOKENS_REVOKED = "TokensRevoked":
+        Event::TokensRevoked(revoked) => revoked, TokensRevoked => Event::TokensRevoked;
     TOKEN_USED = "TokenUsed":
         Event::TokenUsed(used) => used, Use<Box<str>> => Event::TokenUsed;
     TOKEN_REFUSED = "TokenRefused":
@@ -355,7 +357,7 @@ impl Line {
 mod tests {
     use super::*;
     use crate::decide::metadata;
-    use crate::event::{Answers, Asked, By, Client, Evidence, Reason};
+    use crate::event::{Answers, Asked, By, Client, Evidence, Reason, TokenFilter};
     use crate::import::Algorithm;
     use crate::network::Networks;
     use crate::people::{Fate, Issue};
@@ -610,6 +612,25 @@ mod tests {
             leak(Evidence::Secret, true),
             leak(Evidence::Hash, false),
             leak(Evidence::Signature, false),
+            Event::TokensRevoked(TokensRevoked {
+                filter: TokenFilter {
+                    project: Some(ProjectId(id(2))),
+                    created_by: Some(By::AdminToken),
+                    parent: Some(TokenId(id(4))),
+                    created_from: Some(Timestamp::MIN),
+                    created_before: Some(at("2026-11-22T10:15:00Z")),
+                    role: Some(Name::label("member").unwrap()),
+                },
+                count: 17,
+                reason: Reason::Leaked,
+                note: Some("on a forum".into()),
+            }),
+            Event::TokensRevoked(TokensRevoked {
+                filter: TokenFilter::default(),
+                count: 1,
+                reason: Reason::Requested,
+                note: None,
+            }),
             Event::TokenUsed(used(None, true)),
             Event::TokenUsed(used(None, false)),
             Event::TokenRefused(used(Some(Code::Forbidden), true)),

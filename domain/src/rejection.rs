@@ -116,6 +116,14 @@ pub enum Rejection {
         /// The revision that was named.
         expected: u64,
     },
+    /// What a filter chooses is no longer as many as the caller was shown.
+    #[error("the filter chooses {current} tokens now, not {expected}: look at them again")]
+    CountChanged {
+        /// How many it chooses.
+        current: u64,
+        /// How many were expected.
+        expected: u64,
+    },
     /// The idempotency key came with another body.
     #[error("this idempotency key was used within 24 hours for another request; take a new key")]
     IdempotencyKeyReused,

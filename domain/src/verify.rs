@@ -237,7 +237,7 @@ pub fn standing(
     let closed = state.closed(token.scope);
     let organization = token.scope.organization().and_then(|id| state.organization(id));
     let of_link = |link: &Arc<Token>| {
-        if link.revocation.is_some() {
+        if state.own_revocation(link).is_some() {
             Some(Code::Revoked)
         } else if closed.is_some() {
             closed

@@ -6,36 +6,49 @@
 use domain::id::OrganizationId;
 use domain::time::Timestamp;
 use eventlog::personal::{Kind, Personal, decode_commitment, encode_commitment};
-use eventlog::{Log, Random};
+use eventlog::{Error, Log, Random};
+use sqlx::FromRow as _;
 use std::collections::HashMap as StdHashMap;
 use std::net::IpAddr;
 
 type HashMap<K, V> = StdHashMap<K, V, foldhash::quality::RandomState>;
 
 /// The values behind commitments as lines write them. One that was erased, and one that is no commitment, is left out.
-pub(crate) async fn open(log: &Log, commitments: &[&str]) -> Result<StdHashMap<String, String>, sqlx::Error> {
-    let keys: Vec<Vec<u8>> =
-        commitments.iter().filter_map(|text| decode_commitment(text)).map(Vec::from).collect();
+pub(crate) async fn open(
+    log: &Log,
+    commitments: impl IntoIterator<Item = &str>,
+) -> Result<StdHashMap<String, String>, Error> {
+    let keys = commitments.into_iter().filter_map(decode_commitment).map(Vec::from);
+    let mut keys: Vec<Vec<u8>> = keys.collect();
     if keys.is_empty() {
         return Ok(StdHashMap::new());
     }
-    let rows: Vec<(Vec<u8>, String)> =
-        sqlx::query_as("SELECT commitment, value FROM chancery.personal WHERE commitment = ANY($1)")
-            .bind(keys)
-            .fetch_all(log.pool())
-            .await?;
-    let encoded = |key: Vec<u8>| key.try_into().ok().map(|key| encode_commitment(&key));
-    Ok(rows.into_iter().filter_map(|(key, value)| Some((encoded(key)?, value))).collect())
+    keys.sort_unstable();
+    keys.dedup();
+    let reading =
+        sqlx::query("SELECT commitment, value FROM chancery.personal WHERE commitment = ANY($1)").bind(keys);
+    let rows = log.run("reading personal values", reading).await?;
+    let opened = rows.iter().filter_map(|row| {
+        let (key, value) = <(Vec<u8>, String)>::from_row(row).ok()?;
+        Some((encode_commitment(&key.try_into().ok()?), value))
+    });
+    Ok(opened.collect())
 }
 
 /// The most commitments that are remembered; past it all are forgotten, which costs rows and nothing else.
 const MOST: usize = 200_000;
 
 /// A commitment as a line writes it: base64url of 32 bytes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Commitment([u8; 43]);
 
 impl Commitment {
+    /// From a line; none where that holds another text.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        decode_commitment(text)?;
+        text.as_bytes().try_into().ok().map(Self)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("base64url is ASCII")
     }

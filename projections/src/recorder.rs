@@ -220,7 +220,7 @@ impl RecorderDesk {
             let end = place.first + u64::from(draft.count);
             self.marks.moved(&self.live, end, draft.id);
             let (first, commit, at) = (place.first, draft.id, decided.at);
-            self.feed.put(|| Uses { first, end, commit, at, tokens: decided.uses });
+            self.feed.put(|| Uses { first, end, commit, at, tallies: decided.uses });
         }
         self.live.stats.unrecorded.fetch_sub(weight as u64, Relaxed);
         Ok(())

@@ -141,6 +141,9 @@ codes! {
     LAST_OWNER "last_owner" 409 "An organization keeps an owner":
         "The person is the only owner of an organization, which would be left without one.";
         "Make somebody else an owner first.";
+    COUNT_CHANGED "count_changed" 409 "There are more or fewer of them now":
+        "A change of many things names how many it expects, and there are no longer as many. Nothing was changed.";
+        "Look at them again with `dry_run`, decide again, and send the change with the new count.";
     PRECONDITION_FAILED "precondition_failed" 412 "It has changed meanwhile":
         "`If-Match` names a version that is no longer the current one: somebody else changed it.";
         "Read it again, decide again, and send the change with the new `ETag`.";

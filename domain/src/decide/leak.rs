@@ -48,7 +48,7 @@ pub(super) fn report(
     if is_news(state, &caller.by(), &reported) {
         events.push(Event::LeakReported(reported));
     }
-    if report.evidence > Evidence::Hash && !shown.is_superseded(at) && token.revocation.is_none() {
+    if report.evidence > Evidence::Hash && !shown.is_superseded(at) && state.own_revocation(token).is_none() {
         let (reason, note) = (Reason::Leaked, None);
         // Whoever found it may have minted with it.
         events.push(Event::TokenRevoked(TokenRevoked { token: token.id, reason, note, cascade: true }));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn is_revoked(world: &World, id: TokenId) -> bool {
-        world.token(id).revocation.is_some()
+        world.state.own_revocation(world.token(id)).is_some()
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
         assert!(!is_revoked(&world, id));
         let done = report(&mut world, &text, Evidence::Secret);
         assert_eq!(types(&done), ["LeakReported", "TokenRevoked"]);
-        let revocation = world.token(id).revocation.clone().unwrap();
+        let revocation = world.state.own_revocation(world.token(id)).unwrap().clone();
         assert_eq!((revocation.reason, revocation.by.clone()), (Reason::Leaked, By::Anonymous));
         assert!(is_revoked(&world, child));
         assert_eq!(world.state.leaks().of(id).count(), 2);

@@ -190,9 +190,10 @@ fn places_of(state: &State, user: UserId, fate: Fate) -> BTreeSet<OrganizationId
     let mut organizations = state.people().organizations_of(user);
     organizations.retain(|id| state.end_of(Scope::Organization(*id)).is_none());
     if fate != Fate::Keep {
-        let answered = state.tokens().iter().filter(|token| {
-            token.person == Some(user) && !token.session && state.own_revocation(token).is_none()
-        });
+        let answered = state
+            .tokens()
+            .iter()
+            .filter(|token| token.person == Some(user) && !token.session && state.own_end(token).is_none());
         organizations.extend(answered.filter_map(|token| token.scope.organization()));
     }
     organizations

@@ -13,6 +13,7 @@ mod member;
 mod mint;
 mod organization;
 mod policy;
+mod revoke_tokens;
 mod role;
 mod sweep;
 mod token;
@@ -28,10 +29,11 @@ pub(crate) use mint::read_grants;
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
 pub use policy::{ChangeOrganizationPolicy, PolicyChange, draft as draft_policy};
+pub use revoke_tokens::{FilterText, RevokeTokens};
 pub(crate) use role::object as role_object;
 pub use role::{ChangeRole, DefineRole, RetireRole};
 pub use sweep::RevokeInactive;
-pub use token::{Revoke, Rotate, Update};
+pub use token::{Revoke, Rotate, Update, read_why};
 
 use crate::authority::{Caller, Principal, Reach, Refused};
 use crate::event::{Event, Metadata, Subject};
@@ -137,6 +139,8 @@ pub enum Command {
     Revoke(Revoke),
     /// Say that a secret was seen where it should not be.
     ReportLeak(ReportLeak),
+    /// End all live tokens that a filter chooses.
+    RevokeTokens(RevokeTokens),
 }
 
 impl Command {
@@ -168,7 +172,7 @@ impl Command {
             Self::Import(_) => Some("tokens:import"),
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
-            Self::Revoke(_) | Self::RevokeInactive(_) => Some("tokens:revoke"),
+            Self::Revoke(_) | Self::RevokeTokens(_) | Self::RevokeInactive(_) => Some("tokens:revoke"),
         }
     }
 }
@@ -212,6 +216,7 @@ impl Command {
                 Some(format!("{} user:{user}", place.object()))
             }
             Self::Offboard(offboard) => Some(format!("user:{}", offboard.user)),
+            Self::RevokeTokens(revoke) => Some(revoke.filter.scope.object()),
             Self::Update(Update { token, .. })
             | Self::Rotate(Rotate { token, .. })
             | Self::Revoke(Revoke { token, .. }) => Some(format!("token:{token}")),
@@ -322,6 +327,7 @@ pub fn decide(
         Command::Rotate(rotate) => token::rotate(state, caller, at, rotate, request.expected_revision),
         Command::Revoke(revoke) => token::revoke(state, caller, revoke, request.expected_revision),
         Command::ReportLeak(report) => leak::report(state, caller, at, report),
+        Command::RevokeTokens(revoke) => revoke_tokens::revoke_tokens(state, caller, at, revoke),
     }?;
     decision.idempotency = idempotency;
     Ok(decision)
@@ -387,6 +393,7 @@ fn authorize_repeated(
         Command::Rotate(rotate) => token::authorize_rotate(state, caller, rotate).map(drop),
         Command::Revoke(revoke) => token::authorize_revoke(state, caller, revoke).map(drop),
         Command::ReportLeak(_) => Ok(()),
+        Command::RevokeTokens(_) => require("tokens:revoke", place),
     }
 }
 
@@ -403,6 +410,7 @@ fn place_of(state: &State, subject: Subject) -> Scope {
         }
         Subject::Member(organization, _) => Some(Scope::Organization(organization)),
         Subject::User(_) => Some(Scope::Instance),
+        Subject::Tokens(scope, _) => Some(scope),
     };
     place.unwrap_or(Scope::Instance)
 }
@@ -416,6 +424,11 @@ fn absent(subject: Subject) -> Rejection {
         Subject::Invitation(_, id) => Rejection::not_found("invitation", &id),
         Subject::Member(_, id) => Rejection::not_found("member", &id),
         Subject::User(id) => Rejection::not_found("user", &id),
+        Subject::Tokens(scope, _) => match (scope.organization(), scope.project()) {
+            (_, Some(id)) => Rejection::not_found("project", &id),
+            (Some(id), None) => Rejection::not_found("organization", &id),
+            (None, None) => Rejection::not_found("instance", ""),
+        },
     }
 }
 

@@ -647,14 +647,14 @@ mod tests {
                 "{bad}"
             );
         }
-        let revision = world.token(one).revision;
+        let revision = world.state.revision(world.token(one));
         retire(&mut world, &boss, "acme", "helper", Some("member")).unwrap();
         let grants = |world: &World, id| {
             world.token(id).grants.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
         };
         assert_eq!((grants(&world, one), grants(&world, both)), ("member".to_owned(), "member".to_owned()));
         assert_eq!(grants(&world, ended), "helper");
-        assert!(world.token(one).revision > revision);
+        assert!(world.state.revision(world.token(one)) > revision);
         assert_eq!(code(&world, one, "tokens:mint", None), Code::Valid);
         assert_eq!(code(&world, one, "deployments:read", None), Code::Forbidden);
         assert_eq!(held(retire(&mut world, &boss, "acme", "local", None)), "1 live token");

@@ -203,6 +203,14 @@ impl State {
         }
     }
 
+    /// Counts anew wherever tokens are counted: many ended at once.
+    pub(super) fn recount_all_live_tokens(&mut self) {
+        let counted: Vec<OrganizationId> = self.live_tokens.keys().copied().collect();
+        for id in counted {
+            self.recount_live_tokens(id);
+        }
+    }
+
     /// The token and those narrowed from it that are not revoked, as far as their organizations' are counted: where
     /// and when each ends. Sessions are not counted.
     pub(super) fn lives(&self, token: TokenId) -> Vec<(Room, End)> {

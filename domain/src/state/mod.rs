@@ -5,9 +5,11 @@
 //! reads them: the state that others see changes only when the commit has happened.
 
 mod apply;
+mod ending;
 mod ends;
 mod import;
 mod leak;
+mod lineage;
 mod live_tokens;
 mod people;
 mod role;
@@ -130,6 +132,8 @@ pub struct State {
     imports: Imports,
     leaks: Leaks,
     people: People,
+    /// Revocations that are not marked on all of their tokens yet, in their order.
+    endings: Vec<ending::Ending>,
     replies: HashMap<Box<str>, Reply>,
     journal: Option<Journal>,
 }
@@ -164,6 +168,8 @@ enum Undo {
     Import(TokenId),
     Leak(u64),
     People(people::PeopleUndo),
+    /// An ending began; it is the last.
+    Ending,
     Reply(Box<str>, Option<Reply>),
 }
 
@@ -331,6 +337,7 @@ impl State {
                 Undo::Import(token) => self.imports.remove(token),
                 Undo::Leak(number) => self.leaks.remove(number),
                 Undo::People(undo) => self.people.undo(undo),
+                Undo::Ending => drop(self.endings.pop()),
                 Undo::Reply(key, before) => restore(&mut self.replies, key, before),
             }
         }
@@ -361,7 +368,9 @@ impl State {
         checks.push(("replies", remembered(self, other) && remembered(other, self)));
         checks.push(("live tokens", self.counts_like(other)));
         let found = checks.into_iter().find(|(_, same)| !same).map(|(what, _)| what.to_owned());
-        found.or_else(|| self.tokens.difference(&other.tokens))
+        let settled: [tokens::Settle<'_>; 2] = [&|token| self.settled(token), &|token| other.settled(token)];
+        let is_settled = !self.is_marking() && !other.is_marking();
+        found.or_else(|| self.tokens.difference(&other.tokens, settled, is_settled))
     }
 
     /// The chain of tokens whose every link bounds what `token` may do: itself, then what it was narrowed from, and

@@ -462,10 +462,10 @@ impl State {
         }
         let tokens: Vec<TokenId> = self
             .answered_for(removed.user, place)
-            .filter(|token| token.revocation.is_none())
+            .filter(|token| self.own_revocation(token).is_none())
             .map(|t| t.id)
             .collect();
-        let end = removal(line);
+        let end = removal(line, self.version());
         for token in tokens {
             self.change_token(token, |token| match removed.tokens {
                 Fate::HandOver => token.person = removed.to,
@@ -558,14 +558,14 @@ impl State {
     ) -> Result<(), Corrupt> {
         let grants = self.people.grants(organization, user);
         let grants = self.tokens.share(&grants);
-        let end = removal(line);
+        let end = removal(line, self.version());
         let sessions = self.people.sessions.get(&(organization, user)).cloned().unwrap_or_default();
-        for session in sessions {
+        let is_live =
+            |id: &TokenId| self.tokens.get(*id).is_some_and(|session| self.own_revocation(session).is_none());
+        for session in sessions.into_iter().filter(is_live).collect::<Vec<_>>() {
             self.change_token(session, |token| {
                 token.grants = Arc::clone(&grants);
-                if grants.is_empty() {
-                    token.revocation.get_or_insert_with(|| Arc::clone(&end));
-                }
+                token.revocation = grants.is_empty().then(|| Arc::clone(&end));
             })?;
         }
         Ok(())
@@ -637,7 +637,8 @@ fn inviter(line: &Line) -> Inviter {
     Inviter { by: line.actor.by.clone(), token: line.actor.token }
 }
 
-fn removal(line: &Line) -> Arc<Revocation> {
+fn removal(line: &Line, version: u64) -> Arc<Revocation> {
     let (at, by) = (line.at, line.actor.by.clone());
-    Arc::new(Revocation { at, by, reason: Reason::MemberRemoved, note: None, cause: None })
+    let reason = Reason::MemberRemoved;
+    Arc::new(Revocation { at, by, reason, note: None, cause: None, cascade: false, version })
 }

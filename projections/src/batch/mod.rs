@@ -7,11 +7,12 @@ mod record;
 use crate::live::Live;
 use crate::people::{Commitment, People};
 use crate::seal::SealKey;
+use crate::usage::{Seen, Tallies, count_use};
 use crate::work::{Answered, Call, Failure, Inquiry, Outcome, Presented, Work};
 use domain::authority::{self, Caller, Principal};
 use domain::decide::{self, Decision, Request};
 use domain::event::{self, Event, TokenImported};
-use domain::id::{OrganizationId, TokenId};
+use domain::id::OrganizationId;
 use domain::line::{self, Line};
 use domain::query;
 use domain::rejection::Rejection;
@@ -38,8 +39,8 @@ pub(crate) struct Batch<'a> {
     personal: Vec<Personal>,
     refusals: Vec<Refusal>,
     same: HashMap<Vec<u8>, usize>,
-    /// Whoever used anything.
-    uses: Vec<TokenId>,
+    /// Who used what, and who was refused.
+    uses: Tallies,
 }
 
 /// Where a record stands in the batch.
@@ -67,8 +68,8 @@ pub(crate) struct Decided {
     pub(crate) events: Vec<Line>,
     /// The time of all its lines.
     pub(crate) at: Timestamp,
-    /// The tokens that were used.
-    pub(crate) uses: Vec<TokenId>,
+    /// Who used what, and who was refused.
+    pub(crate) uses: Tallies,
     refusal_lines: Vec<Option<u32>>,
 }
 
@@ -103,7 +104,7 @@ impl<'a> Batch<'a> {
             personal: Vec::new(),
             refusals: Vec::new(),
             same: HashMap::new(),
-            uses: Vec::new(),
+            uses: Tallies::default(),
         }
     }
 
@@ -233,10 +234,10 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         self.write_refusals();
-        self.uses.extend(caller.token().map(|token| token.id));
         let own = |commitment: Option<Commitment>| commitment.map(|c| Box::from(c.as_str()));
         let is_job = matches!(call.presented, Presented::Job(_));
         let (written, folded) = (self.lines.len(), self.events.len());
+        let mut seen = Seen::default();
         for (org, event) in decision.happenings() {
             let (address, agent) = self.client(org, &call.client);
             let before = self.events[folded..].iter().filter(|line| line.org == org).count() as u64;
@@ -259,10 +260,15 @@ impl<'a> Batch<'a> {
                 return Err(Rejection::invalid("body", "its values together", expected));
             }
             self.events.push(line);
+            seen = Seen { permission: None, address, agent };
         }
         // What a decision made no use of is not kept.
         let lines = String::from_utf8_lossy(&self.lines[written..]);
         self.personal.extend(call.personal.iter().filter(|value| lines.contains(&value.encoded())).cloned());
+        if let Some(token) = caller.token() {
+            let count = u32::try_from(self.events.len() - folded).expect("a decision has few events");
+            count_use(&mut self.uses, token.id, count, seen);
+        }
         Ok(())
     }
 

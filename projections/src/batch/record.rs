@@ -3,6 +3,7 @@
 use super::{Batch, Noted};
 use crate::live::Live;
 use crate::people::Commitment;
+use crate::usage::{Seen, count_line};
 use crate::work::{Call, Client, Inquiry, Work};
 use domain::authority::{self, Caller, Principal};
 use domain::event::{self, Actor, AdminUse, Asked, By, Use};
@@ -204,13 +205,11 @@ impl Batch<'_> {
             seen: noting.seen,
             count: None,
         };
-        let (subject, caller) = (noting.token.id, noting.caller.token().map(|token| token.id));
-        // Whoever was refused itself did not use anything; whoever asked about another did.
-        self.uses.extend(caller.filter(|caller| *caller != subject));
+        let caller = noting.caller.token().map(|token| token.id);
+        count_line(&mut self.uses, &used, caller, &Seen { permission: None, address, agent });
         if used.code.is_some() {
             return self.hold_refusal(org, &actor, &used);
         }
-        self.uses.push(subject);
         let at = std::mem::take(&mut self.at_text);
         let index = self.count;
         self.start_line();

@@ -32,7 +32,8 @@ async fn who_lacks_the_permission_is_told_which() {
         let call = actor.call(route.method, &route.path(&target.id, &invited));
         let call = if let Some(body) = &route.body { call.json(body) } else { call };
         let refused = call.send().await;
-        let is_one = route.template.ends_with("/tokens/{id}") || route.template.ends_with("/{invitation}");
+        let is_one =
+            route.template.starts_with("/v1/tokens/{id}") || route.template.ends_with("/{invitation}");
         if route.method == "GET" && is_one {
             // What may not be read does not exist.
             refused.refused(404, "not_found");

@@ -101,6 +101,16 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new("DELETE", "/v1/roles/{role}", "roles:retire").stranger(403),
         Route::new("POST", "/v1/explain", "tokens:read")
             .body(json!({"draft": {"scope": acme, "grants": ["member"]}, "permission": "a:b"})),
+    ];
+    routes.extend(tokens());
+    routes.extend(people());
+    routes
+}
+
+/// Those of tokens.
+fn tokens() -> [Route; 13] {
+    let acme = json!({"organization": "acme"});
+    [
         Route::new("POST", "/v1/tokens", "tokens:mint")
             .body(json!({"name": "new", "scope": acme, "grants": ["verifier"]})),
         Route::new("GET", "/v1/tokens", "tokens:read").stranger(200),
@@ -113,6 +123,9 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new("POST", "/v1/tokens/{id}/rotate", "tokens:rotate").body(json!({})),
         Route::new("POST", "/v1/tokens/{id}/revoke", "tokens:revoke").body(json!({})),
         Route::new("DELETE", "/v1/tokens/{id}", "tokens:revoke"),
+        Route::new("GET", "/v1/tokens/{id}/lineage", "tokens:read"),
+        Route::new("POST", "/v1/tokens/revoke", "tokens:revoke")
+            .body(json!({"filter": {"scope": {"organization": "acme"}}, "dry_run": true})),
         Route::new("POST", "/v1/tokens/import", "tokens:import")
             .body(json!({"items": [{
                 "name": "key", "scope": {"organization": "acme"}, "grants": ["verifier"], "algorithm": "blake3",
@@ -120,9 +133,7 @@ pub(crate) fn routes() -> Vec<Route> {
             }]}))
             .stranger(200),
         Route::new("GET", "/v1/leaks", "leaks:read").stranger(200),
-    ];
-    routes.extend(people());
-    routes
+    ]
 }
 
 /// Those of members, invitations and users.

@@ -26,6 +26,12 @@ pub(super) enum Kind {
     Network,
     Address,
     Permission,
+    /// A time that may be any.
+    Time,
+    /// Who minted a token: an actor, or a token's id.
+    Creator,
+    /// The name of a role that there need not be.
+    RoleName,
     /// What a role may contain.
     Pattern,
     /// One of a few words.
@@ -52,6 +58,8 @@ pub(super) enum Kind {
     Count {
         most: u64,
     },
+    /// How many there are said to be: any whole number.
+    Expected,
     /// The name of a role of an organization or a project.
     Role,
     Object,
@@ -73,7 +81,7 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         }
 
         ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "description")
-        | ("Revoke" | "Suspend" | "Delete", "note")
+        | ("Revoke" | "RevokeTokens" | "Suspend" | "Delete", "note")
         | ("ImportKey", "owner") => Kind::Removable(1_024),
 
         ("NewToken" | "NarrowToken" | "UpdateToken" | "Draft" | "ImportKey", "grants") if is_item => {
@@ -111,7 +119,7 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Identify", "prefix") => Kind::Prefix,
         ("LeakReport" | "ImportKey", "hash") => Kind::Hash,
         ("LeakReport", "url") => Kind::Removable(2_048),
-        ("Revoke", "reason")
+        ("Revoke" | "RevokeTokens", "reason")
         | ("PolicyChange", "answers")
         | ("RemoveMember" | "Offboard", "tokens")
         | ("Delete", "confirm")
@@ -120,14 +128,19 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Revoke", "cascade")
         | ("Scope", "instance")
         | ("OrganizationPolicyChange", "expiry_required" | "rotation_enforced")
-        | ("OrganizationPolicyChange" | "Sweep" | "Import", "dry_run") => Kind::Flag,
+        | ("OrganizationPolicyChange" | "Sweep" | "Import" | "RevokeTokens", "dry_run") => Kind::Flag,
         ("AcceptInvitation", "invitation") => Kind::Invitation,
         ("NewInvitation", "email") => Kind::Email,
         ("NewInvitation" | "SetMemberRole", "role") => Kind::OwnRole,
-        ("NewToken" | "Draft" | "ImportKey", "scope")
+        ("NewToken" | "Draft" | "ImportKey" | "TokenFilter", "scope")
+        | ("RevokeTokens", "filter")
         | ("Verify", "client")
         | ("Explain", "draft")
         | ("InstanceChange", "policy") => Kind::Object,
+        ("RevokeTokens", "expected_count") => Kind::Expected,
+        ("TokenFilter", "created_by") => Kind::Creator,
+        ("TokenFilter", "created_from" | "created_before") => Kind::Time,
+        ("TokenFilter", "role") => Kind::RoleName,
         (_, name) if owner.ends_with("PolicyChange") => policy_kind(name, is_item),
         other => panic!("say in `values::kind` what {other:?} holds"),
     }
@@ -230,11 +243,7 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
         Kind::Invitation => {
             [wrong("¦ ¦chyn_¦chyn_never¦a\u{0}b¦\u{202e}¦<ACME>"), long("x", 20_000, Is::Wrong)].concat()
         }
-        Kind::OwnRole => [
-            wrong("¦never-defined¦project-reader¦instance-admin¦MEMBER¦member@web¦member\u{202e}¦*"),
-            open("owner"),
-        ]
-        .concat(),
+        Kind::OwnRole => own_roles(),
         Kind::Grant => grants(),
         Kind::Duration => durations(),
         Kind::Lifetime => {
@@ -254,6 +263,11 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
         Kind::Network => networks(),
         Kind::Address => addresses(),
         Kind::Permission => permissions(),
+        Kind::Time => times(),
+        Kind::Creator => creators(),
+        Kind::RoleName => {
+            [wrong("¦ ¦No Role¦a_b¦MEMBER¦member\u{0}"), right("member¦never-defined")].concat()
+        }
         Kind::Word => wrong("¦BOUNDED¦Committed¦because¦ bounded¦requested\u{0}¦\u{202e}leaked"),
         Kind::Prefix => {
             [wrong("¦chyo¦chyo_12345678"), open("ch\u{202e}yo_¦chyo_¦chyo_1234567¦%%%%%%")].concat()
@@ -265,7 +279,7 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
             [right("¦ ¦a\u{0}b¦\u{202e}¦ключ¦chyo_short"), long("x", 20_000, Is::Right)].concat()
         }
         Kind::Metadata => metadata(),
-        Kind::Flag | Kind::Object => Vec::new(),
+        Kind::Flag | Kind::Expected | Kind::Object => Vec::new(),
         Kind::Pattern => patterns(),
         Kind::Permissions => {
             let many: Vec<String> = (0..=200).map(|n| format!("a:v{n}")).collect();
@@ -279,6 +293,20 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
         }
         Kind::List { most } => vec![(json!([]), Is::Open), (json!(vec!["verifier"; most + 1]), Is::Wrong)],
     }
+}
+
+fn creators() -> Vec<(Value, Is)> {
+    [
+        wrong("¦ ¦nobody¦org-token:¦org-token¦Admin-token¦admin-token\u{0}¦org-token:chyo_\u{202e}"),
+        long("x", 9_000, Is::Wrong),
+        right("admin-token¦system:inactivity¦<TARGET>¦<HIDDEN>¦019ab7a4-0000-7000-8000-0000000000ff"),
+    ]
+    .concat()
+}
+
+fn own_roles() -> Vec<(Value, Is)> {
+    [wrong("¦never-defined¦project-reader¦instance-admin¦MEMBER¦member@web¦member\u{202e}¦*"), open("owner")]
+        .concat()
 }
 
 fn labels() -> Vec<(Value, Is)> {
@@ -409,6 +437,7 @@ pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
         (_, _, Kind::Anything) => json!("a key"),
         (_, _, Kind::Metadata) => json!({"a": [1, "b"]}),
         (_, _, Kind::Flag) => json!(false),
+        (_, _, Kind::Expected) => json!(17),
         (_, _, Kind::Number { most, .. }) => json!(most),
         (_, _, _) => return None,
     })
