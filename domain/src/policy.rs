@@ -6,6 +6,7 @@
 use crate::id::TokenId;
 use crate::name::Name;
 use crate::network::Networks;
+use crate::rejection::Rejection;
 use crate::scope::{Grant, Scope};
 use crate::state::{Organization, State, Token};
 use crate::time::Timestamp;
@@ -74,6 +75,40 @@ settings! {
     rotation_enforced: bool,
     /// The roles that may be given to tokens, sorted.
     allowed_roles: Arc<[Name]>,
+    /// What a report does that proves that a token's secret is out.
+    leak_response: LeakResponse,
+}
+
+/// What is done about a token whose secret is out. That it was reported is kept in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeakResponse {
+    /// It is revoked, with everything that it minted.
+    #[default]
+    Cascade,
+    /// It is revoked, and what was narrowed from it ends with it.
+    Revoke,
+    /// It is left to its owners.
+    Flag,
+}
+
+impl LeakResponse {
+    /// As lines and answers write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cascade => "cascade",
+            Self::Revoke => "revoke",
+            Self::Flag => "flag",
+        }
+    }
+
+    /// Reads what [`LeakResponse::as_str`] writes.
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        let all = [Self::Cascade, Self::Revoke, Self::Flag];
+        all.into_iter().find(|response| response.as_str() == text).ok_or_else(|| {
+            Rejection::invalid("leak_response", text, "`cascade`, `revoke` or `flag`".to_owned())
+        })
+    }
 }
 
 /// Networks as a list that may be empty: in a change, "from anywhere" has to be said.

@@ -35,6 +35,10 @@ pub struct OrganizationPolicy {
     pub rotation_enforced: bool,
     /// The roles that may be given to tokens.
     pub allowed_roles: Vec<String>,
+    /// What a report does that proves that a token's secret is out: `cascade` revokes it with everything that it minted,
+    /// `revoke` it alone, `flag` leaves it to its owners.
+    #[schema(example = "cascade")]
+    pub leak_response: String,
     /// What it would hit today.
     pub hits: PolicyHits,
     /// Which change of the organization it is; the `ETag` says the same.
@@ -96,6 +100,10 @@ pub struct OrganizationPolicyChange {
     /// All of them, at most 64; empty is every role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_roles: Option<Vec<String>>,
+    /// `cascade`, `revoke` or `flag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "cascade")]
+    pub leak_response: Option<String>,
     /// Only say what it would come to and hit; nothing is changed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,

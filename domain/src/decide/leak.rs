@@ -4,6 +4,7 @@ use super::Decision;
 use crate::authority::Caller;
 use crate::event::{By, Event, Evidence, LeakReported, Reason, Subject, TokenRevoked};
 use crate::import::Hashes;
+use crate::policy::LeakResponse;
 use crate::rejection::Rejection;
 use crate::state::{Leak, State};
 use crate::text;
@@ -48,10 +49,13 @@ pub(super) fn report(
     if is_news(state, &caller.by(), &reported) {
         events.push(Event::LeakReported(reported));
     }
-    if report.evidence > Evidence::Hash && !shown.is_superseded(at) && state.own_revocation(token).is_none() {
+    let response = state.policy(token.scope).map_or(LeakResponse::default(), |policy| policy.leak_response);
+    let is_out = report.evidence > Evidence::Hash && !shown.is_superseded(at);
+    if is_out && response != LeakResponse::Flag && state.own_revocation(token).is_none() {
         let (reason, note) = (Reason::Leaked, None);
         // Whoever found it may have minted with it.
-        events.push(Event::TokenRevoked(TokenRevoked { token: token.id, reason, note, cascade: true }));
+        let cascade = response == LeakResponse::Cascade;
+        events.push(Event::TokenRevoked(TokenRevoked { token: token.id, reason, note, cascade }));
     }
     Ok(Decision::new(token.scope.organization(), events, Subject::Token(token.id)))
 }
@@ -80,7 +84,7 @@ fn clean(field: &'static str, given: Option<&str>, most: usize) -> Result<Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::{Command, Decision};
+    use crate::decide::{ChangeOrganizationPolicy, Command, Decision, PolicyChange};
     use crate::id::TokenId;
     use crate::query;
     use crate::secret::SecretHash;
@@ -138,6 +142,32 @@ mod tests {
         }
         assert_eq!(types(&report(&mut world, &text, Evidence::Signature)), ["LeakReported"]);
         assert!(report(&mut world, "never issued", Evidence::Secret).events.is_empty());
+    }
+
+    #[test]
+    fn the_organization_says_what_a_leak_does() {
+        for (response, expected, is_child_revoked) in [
+            (LeakResponse::Cascade, &["LeakReported", "TokenRevoked"][..], true),
+            (LeakResponse::Revoke, &["LeakReported", "TokenRevoked"], false),
+            (LeakResponse::Flag, &["LeakReported"], false),
+        ] {
+            for evidence in [Evidence::Secret, Evidence::Signature] {
+                let mut world = World::with_tenants();
+                let change = PolicyChange { leak_response: Some(response), ..PolicyChange::default() };
+                world.admin(Command::ChangeOrganizationPolicy(ChangeOrganizationPolicy {
+                    organization: "acme".to_owned(),
+                    change,
+                    dry_run: false,
+                }));
+                let id = world.mint("acme/web", &["project-admin"]);
+                let holder = world.caller(id);
+                let child = world.mint_by(&holder, "acme/web", &["project-reader"], |_| ()).unwrap();
+                let text = secret(&world, id, 0);
+                assert_eq!(types(&report(&mut world, &text, evidence)), expected);
+                assert_eq!(is_revoked(&world, id), response != LeakResponse::Flag);
+                assert_eq!(is_revoked(&world, child), is_child_revoked);
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::authority::Caller;
 use crate::event::{Event, Subject};
 use crate::name::Name;
 use crate::network::Networks;
-use crate::policy::{OrganizationPolicy, PolicySettings};
+use crate::policy::{LeakResponse, OrganizationPolicy, PolicySettings};
 use crate::rejection::Rejection;
 use crate::role::Level;
 use crate::scope::{Grant, Scope};
@@ -57,6 +57,8 @@ pub struct PolicyChange {
     pub rotation_enforced: Option<bool>,
     /// The roles that tokens may hold; empty is all.
     pub allowed_roles: Option<Vec<String>>,
+    /// What a report does that proves that a token's secret is out.
+    pub leak_response: Option<LeakResponse>,
 }
 
 pub(super) fn change(
@@ -99,6 +101,7 @@ pub fn draft(
             .as_deref()
             .map(|texts| read_roles(state, organization, texts))
             .transpose()?,
+        leak_response: change.leak_response,
     };
     Ok(organization.policy.with(&settings))
 }

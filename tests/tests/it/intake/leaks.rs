@@ -163,6 +163,35 @@ impl Partner {
 }
 
 #[tokio::test]
+async fn the_organization_s_policy_says_what_a_leak_does() {
+    let partner = Partner::new();
+    let keys = partner.keys();
+    let world = World::with(|options| chancery_tests::NodeOptions { partner_keys: keys, ..options }).await;
+    let tenants = world.tenants().await;
+    let policy = "/v1/organizations/acme/policy";
+    for (response, code, of_child) in [("revoke", "revoked", "valid"), ("flag", "valid", "valid")] {
+        let changed = tenants.owner.patch(policy, json!({"leak_response": response})).await;
+        assert_eq!(changed.expect(200)["leak_response"], response);
+        for is_signed in [false, true] {
+            let name = format!("{response}-{is_signed}");
+            let token = tenants.owner.mint(&name, json!({"organization": "acme"}), &["admin"]).await;
+            let scope = json!({"organization": "acme"});
+            let child = world.node.token(&token.secret).mint(&format!("{name}-c"), scope, &["member"]).await;
+            if is_signed {
+                let body = json!([{"token": token.secret, "type": "chancery"}]).to_string();
+                taken(&partner.send(&world, "k1", &body, &body).await);
+            } else {
+                report(&world.node.anon(), json!({"token": token.secret})).await;
+            }
+            assert_eq!(tenants.verifier.verify(&token.secret).await.code(), code);
+            assert_eq!(tenants.verifier.verify(&child.secret).await.code(), of_child);
+            assert_eq!(leaks(&tenants.owner).await[0]["token"], json!(token.id));
+        }
+    }
+    tenants.owner.patch(policy, json!({"leak_response": "ignore"})).await.refused(422, "invalid_value");
+}
+
+#[tokio::test]
 async fn a_partner_reports_many_at_once_under_its_signature() {
     let partner = Partner::new();
     let keys = partner.keys();
