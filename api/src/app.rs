@@ -7,7 +7,6 @@ use crate::error::{invalid, problem, unauthenticated};
 use crate::front::Front;
 use crate::leaks::partner::PartnerKeys;
 use crate::limits::{Counted, Limited, Limits, Rates};
-use crate::respond::POSITION;
 use crate::{openapi, system};
 use axum::Router;
 use domain::authority::{self, Caller, Credential};
@@ -15,12 +14,13 @@ use domain::decide::Entropy;
 use domain::id::TokenId;
 use domain::import::{Algorithm, Digest, Hashes};
 use domain::query::Read;
+use domain::rejection::Rejection;
 use domain::secret::{self, SecretHash, Shape};
 use domain::state::State;
 use domain::text;
 use domain::time::Timestamp;
 use domain::verify::Code;
-use projections::{Answered, Call, Failure, Node, Work};
+use projections::{Answered, Call, Failure, Node, Presented, Work};
 use prometheus_client::registry::Registry;
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
@@ -65,8 +65,7 @@ impl App {
         &self.0.node
     }
 
-    /// The stack around this node's routers: request ids, time limits, the client's address, and the log's position on
-    /// every answer that does not know a better one.
+    /// The stack around this node's routers: request ids, time limits, the client's address.
     pub fn stack(
         &self,
         ids: RequestIds,
@@ -74,12 +73,8 @@ impl App {
         timeout: Duration,
         metrics: Option<Arc<Metrics>>,
     ) -> Stack {
-        let live = Arc::clone(self.node().live());
-        let clock = live.clock().clone();
+        let clock = self.node().live().clock().clone();
         let stack = Stack::new(ids, Arc::new(move || clock.monotonic()), proxies, timeout, metrics);
-        let stack = stack.stamped(Arc::new(move |headers| {
-            headers.entry(POSITION).or_insert_with(|| live.position().into());
-        }));
         // The break-glass token is of its operator's own form, so only what has it can find it in an error.
         match self.0.admin.clone() {
             Some(admin) => stack.hiding(Arc::new(move |text| match admin.mask(text) {
@@ -107,15 +102,21 @@ impl App {
         session: Option<&Session>,
         address: Option<IpAddr>,
     ) -> Result<(), Problem> {
-        let caller = session.and_then(|session| {
-            self.node().live().read(|state| self.again(state, session)).ok().map(|caller| counted(&caller))
-        });
-        self.0.limits.count(what, (caller.unwrap_or(Counted::Nobody), address))
+        let caller = session.map_or(Counted::Nobody, |session| self.counted(session));
+        self.0.limits.count(what, (caller, address))
     }
 
-    /// Counts an answer that nobody has the text that was presented; refuses one that is too many.
-    pub(crate) fn limit_unknown(&self, caller: &Caller, address: Option<IpAddr>) -> Result<(), Problem> {
-        self.0.limits.count(Limited::Unknown, (counted(caller), address))
+    /// The rate limits of this node.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Whom a session is counted as; nobody where its credential is not in force.
+    pub(crate) fn counted(&self, session: &Session) -> Counted {
+        self.node().live().read(|state| {
+            let caller = self.again(state, session);
+            caller.map_or(Counted::Nobody, |caller| counted(state, &caller))
+        })
     }
 
     /// The registered metrics.
@@ -201,8 +202,16 @@ impl App {
             return Err(invalid("path", "…", "a path and a query without the admin token in them"));
         }
         call.object = object.map(|object| text::cut(&object, OBJECT).into());
-        let address = call.client.address;
-        self.node().submit(call, work).await.map_err(|failure| self.refused(&failure, address))
+        let (address, presented) = (call.client.address, call.presented);
+        self.node().submit(call, work).await.map_err(|failure| {
+            let problem = self.refused(&failure, address);
+            // Who was rejected with a credential had one in force; nobody else is told how far the log is.
+            match (failure, presented) {
+                (Failure::Rejected(Rejection::Unauthenticated(_)), _) => problem,
+                (Failure::Rejected(_), Presented::Credential(_)) => problem.at(self.node().live().position()),
+                _ => problem,
+            }
+        })
     }
 
     /// The problem of a call that was refused. That nobody has its credential is said so often to an address, no more.
@@ -229,7 +238,8 @@ impl App {
         if let Some(wanted) = at_least.filter(|wanted| *wanted > answered.position)
             && !self.node().live().reaches(wanted, AT_LEAST_PATIENCE).await
         {
-            return Err(crate::error::behind(wanted, self.node().live().position()));
+            let position = self.node().live().position();
+            return Err(crate::error::behind(wanted, position).at(position));
         }
         self.node().live().read(|state| self.again(state, session))
     }
@@ -248,20 +258,23 @@ impl App {
         operation: &'static str,
         read: Read,
         at_least: Option<u64>,
-        look: impl FnOnce(&State, &Caller) -> Result<R, domain::rejection::Rejection>,
+        look: impl FnOnce(&State, &Caller) -> Result<R, Rejection>,
     ) -> Result<(R, u64), Problem> {
         self.readable(&session, operation, read, at_least).await?;
         let position = self.node().live().position();
         let found = self.node().live().read(|state| {
             let caller = self.again(state, &session)?;
-            look(state, &caller).map_err(|rejection| problem(&rejection.into()))
+            look(state, &caller).map_err(|rejection| problem(&rejection.into()).at(position))
         })?;
         Ok((found, position))
     }
 }
 
-fn counted(caller: &Caller) -> Counted {
-    caller.token().map_or(Counted::AdminToken, |token| Counted::Token(token.id))
+/// Whom a caller is counted as. To narrow needs no permission, so what is narrowed is no new caller: it counts as the
+/// minted token that it goes back to.
+pub(crate) fn counted(state: &State, caller: &Caller) -> Counted {
+    let root = caller.token().and_then(|token| state.chain(token).last());
+    root.map_or(Counted::AdminToken, |root| Counted::Token(root.id))
 }
 
 /// The router of everything under one listener.

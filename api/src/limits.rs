@@ -14,11 +14,13 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Calls between two looks for callers that can be forgotten.
@@ -42,6 +44,10 @@ pub struct Rates {
     pub leaks: Option<Rate>,
     /// Of answers that nobody has a presented text.
     pub unknown: Option<Rate>,
+    /// Of keys that are to be imported.
+    pub imports: Option<Rate>,
+    /// Of keys that are to be imported, and are those of tokens that their importer may not know.
+    pub known_keys: Option<Rate>,
 }
 
 /// What is limited.
@@ -51,6 +57,8 @@ pub(crate) enum Limited {
     Identify,
     Leaks,
     Unknown,
+    Imports,
+    KnownKeys,
 }
 
 /// Who is counted together: a caller and where it calls from, as far as they are known.
@@ -76,12 +84,16 @@ pub(crate) struct Limits {
     identify: Option<Limit>,
     leaks: Option<Limit>,
     unknown: Option<Limit>,
+    imports: Option<Limit>,
+    known_keys: Option<Limit>,
 }
 
 struct Limit {
     name: &'static str,
     rate: Rate,
     limiter: RateLimiter<Who, HashMapStateStore<Who>, Ticks, NoOpMiddleware<Duration>>,
+    /// Who is turned away unheard, and until when.
+    shut: Mutex<HashMap<Who, Duration>>,
     since_tidy: AtomicU32,
     refused: Counter,
 }
@@ -111,38 +123,91 @@ impl Limits {
             identify: limit("identify", rates.identify),
             leaks: limit("leaks", rates.leaks),
             unknown: limit("unknown", rates.unknown),
+            imports: limit("imports", rates.imports),
+            known_keys: limit("known_keys", rates.known_keys),
         }
     }
 
     /// Counts a call; a problem with the time to wait when it is one too many.
-    pub(crate) fn count(&self, what: Limited, (caller, address): Who) -> Result<(), Problem> {
-        let limit = match what {
-            Limited::Mints => &self.mints,
-            Limited::Identify => &self.identify,
-            Limited::Leaks => &self.leaks,
-            Limited::Unknown => &self.unknown,
-        };
-        limit.as_ref().map_or(Ok(()), |limit| limit.count((caller, address.map(network))))
+    pub(crate) fn count(&self, what: Limited, who: Who) -> Result<(), Problem> {
+        self.count_all(what, who, NonZeroU32::MIN)
+    }
+
+    /// Counts several at once: all of them, or none.
+    pub(crate) fn count_all(
+        &self,
+        what: Limited,
+        (caller, address): Who,
+        calls: NonZeroU32,
+    ) -> Result<(), Problem> {
+        self.limit(what).map_or(Ok(()), |limit| limit.count((caller, address.map(network)), calls))
+    }
+
+    /// Counts what nobody should do at all. Past its rate whoever does it is shut out for as long as the rate's time: were
+    /// only what is too many refused, the refusal would still tell it from what is not counted.
+    pub(crate) fn count_or_shut(&self, what: Limited, who: Who, calls: NonZeroU32) -> Result<(), Problem> {
+        let counted = self.count_all(what, who, calls);
+        if let (Err(_), Some(limit)) = (&counted, self.limit(what)) {
+            limit.shut(who);
+        }
+        counted
+    }
+
+    /// Refuses whoever is shut out.
+    pub(crate) fn require_open(&self, what: Limited, who: Who) -> Result<(), Problem> {
+        self.limit(what).map_or(Ok(()), |limit| limit.require_open(who))
+    }
+
+    fn limit(&self, what: Limited) -> Option<&Limit> {
+        match what {
+            Limited::Mints => self.mints.as_ref(),
+            Limited::Identify => self.identify.as_ref(),
+            Limited::Leaks => self.leaks.as_ref(),
+            Limited::Unknown => self.unknown.as_ref(),
+            Limited::Imports => self.imports.as_ref(),
+            Limited::KnownKeys => self.known_keys.as_ref(),
+        }
     }
 }
 
 impl Limit {
     fn new(name: &'static str, rate: Rate, clock: &Clock, refused: Counter) -> Self {
         let limiter = RateLimiter::hashmap_with_clock(rate.quota(), Ticks(clock.clone()));
-        Self { name, rate, limiter, since_tidy: AtomicU32::new(0), refused }
+        let (shut, since_tidy) = (Mutex::default(), AtomicU32::new(0));
+        Self { name, rate, limiter, shut, since_tidy, refused }
     }
 
-    fn count(&self, who: Who) -> Result<(), Problem> {
+    fn count(&self, who: Who, calls: NonZeroU32) -> Result<(), Problem> {
         if self.since_tidy.fetch_add(1, Relaxed) >= TIDY {
             self.since_tidy.store(0, Relaxed);
             self.limiter.retain_recent();
         }
-        let Err(early) = self.limiter.check_key(&who) else { return Ok(()) };
+        match self.limiter.check_key_n(&who, calls) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(early)) => Err(self.too_many(early.wait_time_from(self.limiter.clock().now()))),
+            // More at once than there is room for after any time.
+            Err(_) => Err(self.too_many(self.rate.time)),
+        }
+    }
+
+    fn shut(&self, who: Who) {
+        let now = self.limiter.clock().now();
+        let mut shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
+        shut.retain(|_, until| *until > now);
+        shut.insert(who, now + self.rate.time);
+    }
+
+    fn require_open(&self, who: Who) -> Result<(), Problem> {
+        let until = self.shut.lock().unwrap_or_else(PoisonError::into_inner).get(&who).copied();
+        let left = until.and_then(|until| until.checked_sub(self.limiter.clock().now()));
+        left.filter(|left| !left.is_zero()).map_or(Ok(()), |left| Err(self.too_many(left)))
+    }
+
+    fn too_many(&self, wait: Duration) -> Problem {
         self.refused.inc();
-        let wait = early.wait_time_from(self.limiter.clock().now());
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
         let detail = format!("More than {} of {}; try again in {seconds} s.", self.rate, self.name);
-        Err(Problem::new(codes::RATE_LIMITED).detail(detail).retry_after(seconds))
+        Problem::new(codes::RATE_LIMITED).detail(detail).retry_after(seconds)
     }
 }
 
@@ -215,6 +280,23 @@ mod tests {
         clock.advance(Duration::from_millis(500));
         assert!(ask(&limits, "192.0.2.1") && !ask(&limits, "192.0.2.1"));
         assert!(limits.count(Limited::Mints, (Counted::Nobody, None)).is_ok(), "no rate is no limit");
+    }
+
+    #[test]
+    fn whoever_does_what_nobody_should_is_shut_out_for_the_rate_s_time() {
+        let clock = Clock::manual(0);
+        let limits = limits("3/m", &clock);
+        let (who, other) = ((Counted::AdminToken, None), (Counted::Nobody, None));
+        let (two, what) = (NonZeroU32::new(2).unwrap(), Limited::Unknown);
+        let count = || limits.count_or_shut(what, who, two).is_ok();
+        assert!(count() && limits.require_open(what, who).is_ok());
+        assert!(
+            !count() && limits.require_open(what, who).is_err() && limits.require_open(what, other).is_ok()
+        );
+        clock.advance(Duration::from_millis(59_999));
+        assert!(limits.require_open(what, who).is_err());
+        clock.advance(Duration::from_millis(1));
+        assert!(limits.require_open(what, who).is_ok() && count());
     }
 
     #[test]

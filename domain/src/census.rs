@@ -1,7 +1,7 @@
 //! What a policy would hit today: a count over an organization's tokens.
 
 use crate::id::{OrganizationId, TokenId};
-use crate::policy::{OrganizationPolicy, began, is_inactive};
+use crate::policy::{OrganizationPolicy, is_inactive};
 use crate::scope::Scope;
 use crate::state::{State, Status, Token};
 use crate::time::Timestamp;
@@ -64,7 +64,7 @@ impl<'p> Census<'p> {
     }
 }
 
-/// A token that a sweep may have to revoke: it began long enough ago.
+/// A token that a sweep may have to revoke: it could be used for long enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspect {
     /// The token.
@@ -73,7 +73,7 @@ pub struct Suspect {
     pub family: Vec<TokenId>,
 }
 
-/// Of some more tokens of a scope, those that began longer than `days` ago, and where the next step begins if there
+/// Of some more tokens of a scope, those that could be used for longer than `days`, and where the next step begins if there
 /// are any left. Of the instance, only its own.
 pub fn suspects(
     state: &State,
@@ -83,7 +83,7 @@ pub fn suspects(
     at: Timestamp,
 ) -> (Vec<Suspect>, Option<usize>) {
     let (tokens, next) = live_from(state, scope, from, at);
-    let old = tokens.filter(|token| is_inactive(began(token), days, at));
+    let old = tokens.filter(|token| is_inactive(state.usable_since(token), days, at));
     let suspects = old.map(|token| Suspect { token: token.id, family: state.narrowed_from(token.id) });
     (suspects.collect(), next)
 }

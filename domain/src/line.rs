@@ -484,6 +484,7 @@ mod tests {
             rotation_due_days: 30,
             rotation_enforced: true,
             allowed_roles: roles.into(),
+            leak_response: crate::policy::LeakResponse::Flag,
         };
         let (before, after) = OrganizationPolicy::default().changes(&policy);
         Event::OrganizationPolicyChanged { before, after }

@@ -6,6 +6,7 @@
 use crate::id::TokenId;
 use crate::name::Name;
 use crate::network::Networks;
+use crate::rejection::Rejection;
 use crate::scope::{Grant, Scope};
 use crate::state::{Organization, State, Token};
 use crate::time::Timestamp;
@@ -64,9 +65,9 @@ settings! {
     /// From where the organization's tokens may be used, beside what each of them allows.
     #[serde(with = "listed")]
     allowed_networks: Networks,
-    /// The most tokens that may be minted or narrowed within an hour.
+    /// The most tokens that may be minted within an hour, or narrowed from each that was.
     max_mints_per_hour: u32,
-    /// The most tokens that may live at a time.
+    /// The most minted tokens that may live at a time, and of each the most that are narrowed from it.
     max_live_tokens: u32,
     /// How many days after it was made a secret is due to be rotated.
     rotation_due_days: u32,
@@ -74,6 +75,40 @@ settings! {
     rotation_enforced: bool,
     /// The roles that may be given to tokens, sorted.
     allowed_roles: Arc<[Name]>,
+    /// What a report does that proves that a token's secret is out.
+    leak_response: LeakResponse,
+}
+
+/// What is done about a token whose secret is out. That it was reported is kept in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeakResponse {
+    /// It is revoked, with everything that it minted.
+    #[default]
+    Cascade,
+    /// It is revoked, and what was narrowed from it ends with it.
+    Revoke,
+    /// It is left to its owners.
+    Flag,
+}
+
+impl LeakResponse {
+    /// As lines and answers write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cascade => "cascade",
+            Self::Revoke => "revoke",
+            Self::Flag => "flag",
+        }
+    }
+
+    /// Reads what [`LeakResponse::as_str`] writes.
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        let all = [Self::Cascade, Self::Revoke, Self::Flag];
+        all.into_iter().find(|response| response.as_str() == text).ok_or_else(|| {
+            Rejection::invalid("leak_response", text, "`cascade`, `revoke` or `flag`".to_owned())
+        })
+    }
 }
 
 /// Networks as a list that may be empty: in a change, "from anywhere" has to be said.
@@ -168,12 +203,6 @@ pub fn is_inactive(since: Timestamp, days: u32, at: Timestamp) -> bool {
     days > 0 && at.since(since) > DAY * days
 }
 
-/// The least moment since which a token can have been inactive, were it never used: its minting or, if that is later,
-/// its start.
-pub fn began(token: &Token) -> Timestamp {
-    token.not_before.map_or(token.created_at, |start| start.max(token.created_at))
-}
-
 impl State {
     /// The policy that bounds the tokens of a scope: an organization's. The instance's tokens have none of this kind.
     pub fn policy(&self, scope: Scope) -> Option<&OrganizationPolicy> {
@@ -204,15 +233,23 @@ impl State {
         found
     }
 
-    /// Since when a token has been inactive: since it began, or since it or a token narrowed from it was last used,
+    /// The least moment since which a token can have been inactive, were it never used: its minting or, if that is
+    /// later, its start or the moment at which its organization was restored.
+    pub fn usable_since(&self, token: &Token) -> Timestamp {
+        let organization = token.scope.organization().and_then(|id| self.organization(id));
+        let restored_at = organization.and_then(|organization| organization.restored_at);
+        token.not_before.into_iter().chain(restored_at).fold(token.created_at, Timestamp::max)
+    }
+
+    /// Since when a token has been inactive: since it could be used, or since it or a token narrowed from it was last used,
     /// because those end with it. `last_use` says when one was; none where that is not known, and then nothing is.
     pub fn inactive_since(
         &self,
         token: &Token,
         last_use: impl Fn(TokenId) -> Option<Option<Timestamp>>,
     ) -> Option<Timestamp> {
-        self.narrowed_from(token.id)
-            .into_iter()
-            .try_fold(began(token), |since, id| Some(last_use(id)?.map_or(since, |used| since.max(used))))
+        self.narrowed_from(token.id).into_iter().try_fold(self.usable_since(token), |since, id| {
+            Some(last_use(id)?.map_or(since, |used| since.max(used)))
+        })
     }
 }

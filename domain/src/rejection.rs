@@ -168,9 +168,13 @@ impl Rejection {
     }
 
     /// Whether the caller was refused for what it may do, so that the log shows a refusal and not a use. What does not
-    /// exist counts like what is hidden, or the record would tell them apart.
+    /// exist counts like what is hidden, or the record would tell them apart. A key that a token has counts as well: who
+    /// asks for many of them is guessing.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Forbidden { .. } | Self::Escalation { .. } | Self::NotFound { .. })
+        matches!(
+            self,
+            Self::Forbidden { .. } | Self::Escalation { .. } | Self::NotFound { .. } | Self::HashKnown
+        )
     }
 }
 

@@ -106,6 +106,15 @@ struct Fresh {
     reach: Reach,
 }
 
+/// A sweep that this node has taken.
+struct Claim {
+    scope: Scope,
+    /// When it was due.
+    was: i64,
+    /// When the one after it is.
+    next: i64,
+}
+
 /// Looks for forgotten tokens, and has them revoked.
 pub(crate) struct Sweeper {
     log: Log,
@@ -270,32 +279,50 @@ impl Sweeper {
         Timestamp::from_micros(self.live.clock().now()).max(self.live.read(State::last_at))
     }
 
-    /// Sweeps every scope whose time has come and that no other node took; says how many tokens were revoked.
+    /// Sweeps every scope whose time has come and that no other node took; says how many tokens were revoked. One that
+    /// fails gets its time back, and the others are swept.
     pub(crate) async fn sweep_due(&self) -> Result<usize, Failure> {
-        let mut revoked = 0;
-        for scope in self.claim().await.map_err(|error| unavailable(&error))? {
-            let call = Call {
-                presented: Presented::Job(JOB),
-                client: Client::default(),
-                request: JOB.into(),
-                operation: JOB,
-                object: None,
-                personal: Vec::new(),
-            };
-            let found = self.sweep(scope, &call).await?.len();
-            if found > 0 {
-                tracing::info!(tokens = found, scope = %self.live.read(|state| state.describe(scope)), "revoked what was forgotten");
+        let (mut revoked, mut failed) = (0, None);
+        for claim in self.claim().await.map_err(|error| unavailable(&error))? {
+            match self.sweep_claimed(claim.scope).await {
+                Ok(found) => revoked += found,
+                Err(failure) => {
+                    self.give_back(&claim).await.map_err(|error| unavailable(&error))?;
+                    failed.get_or_insert(failure);
+                }
             }
-            revoked += found;
         }
-        Ok(revoked)
+        failed.map_or(Ok(revoked), Err)
+    }
+
+    async fn sweep_claimed(&self, scope: Scope) -> Result<usize, Failure> {
+        let call = Call {
+            presented: Presented::Job(JOB),
+            client: Client::default(),
+            request: JOB.into(),
+            operation: JOB,
+            object: None,
+            personal: Vec::new(),
+        };
+        let found = self.sweep(scope, &call).await?.len();
+        if found > 0 {
+            tracing::info!(tokens = found, scope = %self.live.read(|state| state.describe(scope)), "revoked what was forgotten");
+        }
+        Ok(found)
+    }
+
+    async fn give_back(&self, claim: &Claim) -> Result<(), sqlx::Error> {
+        let time = "UPDATE chancery_views.sweeps SET next_at = $1 WHERE organization = $2 AND next_at = $3";
+        let moved = sqlx::query(time).bind(claim.was).bind(id_of(claim.scope)).bind(claim.next);
+        moved.execute(self.log.pool()).await.map(drop)
     }
 
     /// The scopes that this node sweeps now. Each has a time in the table, and whoever moves it on has the sweep.
-    async fn claim(&self) -> Result<Vec<Scope>, sqlx::Error> {
+    async fn claim(&self) -> Result<Vec<Claim>, sqlx::Error> {
         let scopes = self.live.read(swept);
         let ids: Vec<Uuid> = scopes.iter().map(|scope| id_of(*scope)).collect();
-        let now = self.now().micros();
+        // By the clock alone: the log's time stands still for as long as a clock was ahead that has been set back.
+        let now = self.live.clock().now();
         let firsts: Vec<i64> = ids.iter().map(|_| now + self.within(PERIOD)).collect();
         // One that is switched off loses its time, so that it is not overdue when it is switched on again.
         sqlx::query("DELETE FROM chancery_views.sweeps WHERE organization <> ALL ($1)")
@@ -308,10 +335,11 @@ impl Sweeper {
         sqlx::query(
             "INSERT INTO chancery_views.sweeps (organization, next_at)
              SELECT organization, first FROM unnest($1::uuid[], $2::int8[]) AS due (organization, first)
-             ON CONFLICT (organization) DO NOTHING",
+             ON CONFLICT (organization) DO UPDATE SET next_at = excluded.next_at WHERE sweeps.next_at > $3",
         )
         .bind(&ids)
         .bind(&firsts)
+        .bind(now + latest_sweep())
         .execute(self.log.pool())
         .await?;
         let due: Vec<(Uuid, i64)> =
@@ -331,7 +359,8 @@ impl Sweeper {
             .execute(self.log.pool())
             .await?;
             let scope = scopes.iter().find(|scope| id_of(**scope) == id);
-            claimed.extend(scope.filter(|_| is_swept && moved.rows_affected() == 1));
+            let scope = scope.filter(|_| is_swept && moved.rows_affected() == 1);
+            claimed.extend(scope.map(|scope| Claim { scope: *scope, was, next }));
         }
         Ok(claimed)
     }
@@ -342,6 +371,11 @@ impl Sweeper {
         let most = u64::try_from(micros(most)).unwrap_or_default();
         i64::try_from((u128::from(most) * u128::from(random)) >> 32).unwrap_or_default()
     }
+}
+
+/// How far ahead a sweep can be. One that is further was set by a clock that was ahead, and gets another time.
+fn latest_sweep() -> i64 {
+    micros(LONGEST_GRACE + PERIOD + JITTER)
 }
 
 /// When the sweep after the one of `was` comes, and whether that one is done at `now`. If it comes late by more than a

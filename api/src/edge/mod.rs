@@ -26,5 +26,5 @@ pub use client::{ClientAddress, TrustedProxies};
 pub use context::{RequestContext, RequestId, RequestIds};
 pub use problem::Problem;
 pub use serve::{Connection, Ended, Limits, Options, serve};
-pub use stack::{Clock, Hide, Stack, Stacked, Stamp};
+pub use stack::{Clock, Hide, Stack, Stacked};
 pub use tls::Tls;

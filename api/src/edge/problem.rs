@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::codes::{self, Code};
 use super::context::RequestId;
+use crate::respond::POSITION;
 
 /// The media type of problem details.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -25,6 +26,7 @@ pub struct Problem {
     missing: Vec<String>,
     retry_after: Option<u32>,
     challenge: Option<&'static str>,
+    position: Option<u64>,
 }
 
 /// What is wrong with one field of a request.
@@ -46,6 +48,7 @@ impl Problem {
             missing: Vec::new(),
             retry_after: None,
             challenge: None,
+            position: None,
         }
     }
 
@@ -82,6 +85,14 @@ impl Problem {
     #[must_use]
     pub fn challenge(mut self, challenge: &'static str) -> Self {
         self.challenge = Some(challenge);
+        self
+    }
+
+    /// Says which size of the log it stands for. Only to callers whose credential is in force: from how the log grows,
+    /// others could tell what there is.
+    #[must_use]
+    pub(crate) fn at(mut self, position: u64) -> Self {
+        self.position = Some(position);
         self
     }
 
@@ -145,6 +156,9 @@ impl Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if let Some(position) = self.position {
+            headers.insert(POSITION, position.into());
         }
         if let Some(challenge) = self.challenge.or_else(|| self.own_challenge()) {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

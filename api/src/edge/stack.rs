@@ -41,9 +41,6 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// A monotonic clock: the time since some fixed moment.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
-/// Puts onto an answer's headers what every answer has to say.
-pub type Stamp = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
-
 /// A text without what must not be in an error, where there is such a thing in it.
 pub type Hide = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
@@ -57,7 +54,6 @@ struct Settings {
     proxies: TrustedProxies,
     timeout: Duration,
     metrics: Option<Arc<Metrics>>,
-    stamp: Option<Stamp>,
     hide: Option<Hide>,
 }
 
@@ -77,16 +73,7 @@ impl Stack {
         timeout: Duration,
         metrics: Option<Arc<Metrics>>,
     ) -> Self {
-        Self(Arc::new(Settings { ids, clock, proxies, timeout, metrics, stamp: None, hide: None }))
-    }
-
-    /// Lets every answer be stamped, errors as well. To be called before the stack is shared.
-    #[must_use]
-    pub fn stamped(mut self, stamp: Stamp) -> Self {
-        if let Some(settings) = Arc::get_mut(&mut self.0) {
-            settings.stamp = Some(stamp);
-        }
-        self
+        Self(Arc::new(Settings { ids, clock, proxies, timeout, metrics, hide: None }))
     }
 
     /// Lets something be hidden in every error, which no form tells. To be called before the stack is shared.
@@ -256,9 +243,6 @@ impl Seen {
         headers.insert(REQUEST_ID, id.header());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-        if let Some(stamp) = &self.settings.stamp {
-            stamp(headers);
-        }
         let status = response.status();
         let route = match &self.route {
             Route::Known(route) => route,

@@ -5,7 +5,6 @@ use crate::edge::extract::{JsonBytes, from_json};
 use crate::edge::{Problem, RequestContext};
 use crate::error::invalid;
 use crate::limits::Limited;
-use crate::respond::POSITION;
 use crate::wire;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,7 +15,7 @@ use domain::secret::SecretHash;
 use domain::text;
 use futures_util::future::join_all;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use projections::{Call, Outsider, Work};
 use std::time::Duration;
 
@@ -45,7 +44,7 @@ pub(crate) async fn report(
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, Problem> {
     let clock = app.node().live().clock();
-    let (came, position) = (clock.monotonic(), app.node().live().position());
+    let came = clock.monotonic();
     let session = auth::bearer(&headers, &AUTHORIZATION).ok().map(|text| Session::of(&app, text, &context));
     app.limit(Limited::Leaks, session.as_ref(), context.address())?;
     if partner::is_signed(&headers) {
@@ -70,10 +69,8 @@ pub(crate) async fn report(
     let took = clock.monotonic().saturating_sub(came);
     let over = Duration::from_nanos((took.as_nanos() % STEP.as_nanos()) as u64);
     tokio::time::sleep(STEP.saturating_sub(over)).await;
-    let mut response = StatusCode::ACCEPTED.into_response();
-    // As it was before the report: how far the log grew by it would tell as well.
-    response.headers_mut().insert(POSITION, HeaderValue::from(position));
-    Ok(response)
+    // Without a position: how far the log grew by the report would tell as well.
+    Ok(StatusCode::ACCEPTED.into_response())
 }
 
 async fn submit(app: &App, call: Call, report: ReportLeak) -> Result<(), Problem> {
@@ -116,7 +113,9 @@ fn of_digest(app: &App, hash: SecretHash) -> Hashes {
 /// What a partner says about a place is kept as far as it can be: its report is not refused for it.
 fn of_partner(app: &App, found: &Match) -> ReportLeak {
     let kept = |text: &Option<String>, most| {
-        text.as_deref().map(|text| text::cut(text, most)).filter(|text| !text.trim().is_empty())
+        // Masked before it is cut: the beginning of a secret is one as well.
+        let text = text.as_deref().map(|text| text::cut(&app.mask(text), most));
+        text.filter(|text| !text.trim().is_empty())
     };
     ReportLeak {
         hashes: app.hashes(&found.token),

@@ -34,6 +34,7 @@ async fn view(
         rotation_due_days: policy.rotation_due_days,
         rotation_enforced: policy.rotation_enforced,
         allowed_roles: policy.allowed_roles.iter().map(ToString::to_string).collect(),
+        leak_response: policy.leak_response.as_str().to_owned(),
         hits: hits(app, organization, policy).await?,
         revision: organization.revision,
     })

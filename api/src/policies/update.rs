@@ -9,6 +9,7 @@ use crate::wire;
 use axum::extract::State;
 use domain::decide::{ChangeOrganizationPolicy, Command, PolicyChange, draft_policy};
 use domain::event::Subject;
+use domain::policy::LeakResponse;
 use std::sync::Arc;
 
 /// Change an organization's policy
@@ -54,6 +55,7 @@ pub(crate) async fn update(
 }
 
 fn read(body: &wire::OrganizationPolicyChange) -> Result<PolicyChange, Problem> {
+    let leak_response = body.leak_response.as_deref().map(LeakResponse::parse).transpose();
     Ok(PolicyChange {
         max_lifetime: super::read_lifetime("max_lifetime", body.max_lifetime.as_deref())?,
         default_lifetime: super::read_lifetime("default_lifetime", body.default_lifetime.as_deref())?,
@@ -65,5 +67,6 @@ fn read(body: &wire::OrganizationPolicyChange) -> Result<PolicyChange, Problem> 
         rotation_due_days: body.rotation_due_days,
         rotation_enforced: body.rotation_enforced,
         allowed_roles: body.allowed_roles.clone(),
+        leak_response: leak_response.map_err(|rejection| problem(&rejection.into()))?,
     })
 }

@@ -77,18 +77,17 @@ pub(crate) async fn authorize(
         }),
     };
     let inquiry = super::read(&app, question)?;
-    let answered = super::answer(&app, session.call("authorize"), vec![inquiry]).await;
-    let (verdicts, position) = answered.map_err(|problem| match problem.code().status {
+    let answered = super::answer_one(&app, session.call("authorize"), inquiry).await;
+    let (verdict, _, position) = answered.map_err(|problem| match problem.code().status {
         401 | 403 => own_credential(&problem),
         _ => problem,
     })?;
-    let (verdict, _) = verdicts.into_iter().next().expect("each question has an answer");
     match verdict.code {
         Code::Valid => Ok(allowed(&app, &verdict, position)),
         Code::Forbidden | Code::WrongProject | Code::WrongOrganization => {
-            Err(Problem::new(codes::FORBIDDEN).detail(verdict.code.explanation().to_owned()))
+            Err(Problem::new(codes::FORBIDDEN).detail(verdict.code.explanation().to_owned()).at(position))
         }
-        code => Err(unauthenticated(code)),
+        code => Err(unauthenticated(code).at(position)),
     }
 }
 

@@ -1,4 +1,5 @@
-use super::render::{Rendered, USUAL, respond};
+use super::Answer;
+use super::render::{Rendered, USUAL, Withheld, respond};
 use crate::app::App;
 use crate::auth::Session;
 use crate::edge::Problem;
@@ -8,7 +9,6 @@ use crate::page;
 use crate::wire;
 use axum::extract::State;
 use axum::response::Response;
-use domain::verify::Verdict;
 
 /// How many verdicts are written at a time.
 const STEP: usize = 16;
@@ -16,7 +16,8 @@ const STEP: usize = 16;
 /// Verify many tokens
 ///
 /// Up to 1,000, answered by one commit, each as `POST /v1/verify` answers it. If the caller may not ask one of the
-/// questions, none is answered.
+/// questions, none is answered. An answer `unknown` that is one too many is withheld: its code is `rate_limited`, and
+/// where no other answer is left, the call is refused as a whole.
 #[utoipa::path(
     post, path = "/v1/verify/batch", operation_id = "verify.batch", tag = "verify",
     request_body = wire::VerifyBatch,
@@ -33,19 +34,25 @@ pub(crate) async fn batch(
     }
     let inquiries =
         body.items.into_iter().map(|item| super::read(&app, item)).collect::<Result<Vec<_>, _>>()?;
-    let (verdicts, position) = super::answer(&app, session.call("verify.batch"), inquiries).await?;
-    Ok(respond(written(&app, &verdicts), position))
+    let (answers, position) = super::answer(&app, session.call("verify.batch"), inquiries).await?;
+    Ok(respond(written(&app, &answers), position))
 }
 
 /// The answer, from the state as it is. Other work gets at the state in between, however much is to be said.
-fn written(app: &App, verdicts: &[(Verdict, Option<u64>)]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(32 + verdicts.len() * USUAL);
+fn written(app: &App, answers: &[Answer]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(32 + answers.len() * USUAL);
     body.extend_from_slice(br#"{"items":["#);
-    for step in verdicts.chunks(STEP) {
+    for step in answers.chunks(STEP) {
         app.node().live().read(|state| {
-            for (verdict, position) in step {
-                let rendered = Rendered { state, verdict, position: *position };
-                serde_json::to_writer(&mut body, &rendered).expect("verdicts are plain data");
+            for answer in step {
+                match answer {
+                    Some((verdict, position)) => {
+                        let rendered = Rendered { state, verdict, position: *position };
+                        serde_json::to_writer(&mut body, &rendered)
+                    }
+                    None => serde_json::to_writer(&mut body, &Withheld),
+                }
+                .expect("verdicts are plain data");
                 body.push(b',');
             }
         });

@@ -7,16 +7,17 @@ mod render;
 #[expect(clippy::module_inception, reason = "one file an endpoint, named after it")]
 pub(crate) mod verify;
 
-use crate::app::App;
+use crate::app::{App, counted};
 use crate::edge::Problem;
 use crate::edge::codes;
 use crate::error::{invalid, problem};
+use crate::limits::Limited;
 use crate::wire;
 use domain::permission::Permission;
 use domain::secret::Shape;
 use domain::text;
 use domain::verify::{Code, Verdict};
-use projections::{Call, Client, Inquiry, Outcome};
+use projections::{Call, Client, Failure, Inquiry, Outcome};
 
 /// The most bytes of a resource.
 const RESOURCE: usize = 256;
@@ -70,21 +71,50 @@ fn read_client(app: &App, client: wire::Client) -> Result<Client, Problem> {
     Ok(Client { address, agent })
 }
 
-/// Asks the node, and gives each question's answer with the size of the log.
-async fn answer(
-    app: &App,
-    call: Call,
-    inquiries: Vec<Inquiry>,
-) -> Result<(Vec<(Verdict, Option<u64>)>, u64), Problem> {
-    let (from, reported) = (call.client.address, inquiries.first().and_then(|first| first.client.address));
-    let answered = app.node().verify(call, inquiries).await.map_err(|failure| app.refused(&failure, from))?;
+/// A verdict with the position of its line; none where it is withheld, because it would only say that nobody has the
+/// text, once too often.
+type Answer = Option<(Verdict, Option<u64>)>;
+
+/// Asks the node one question; gives the verdict, the position of its line, and the size of the log.
+async fn answer_one(app: &App, call: Call, inquiry: Inquiry) -> Result<(Verdict, Option<u64>, u64), Problem> {
+    let (answers, position) = answer(app, call, vec![inquiry]).await?;
+    let (verdict, line) = answers.into_iter().next().flatten().expect("what is withheld alone is refused");
+    Ok((verdict, line, position))
+}
+
+/// Asks the node, and gives each question's answer with the size of the log. Refused where every answer is withheld.
+async fn answer(app: &App, call: Call, inquiries: Vec<Inquiry>) -> Result<(Vec<Answer>, u64), Problem> {
+    let from = call.client.address;
+    let reported: Vec<_> = inquiries.iter().map(|inquiry| inquiry.client.address).collect();
+    let answered = app.node().verify(call, inquiries).await.map_err(|failure| {
+        let problem = app.refused(&failure, from);
+        match failure {
+            Failure::Rejected(_) => problem.at(app.node().live().position()),
+            _ => problem,
+        }
+    })?;
     match answered.outcome {
         Outcome::Verified(verdicts) => {
-            // What is known has been decided by now; only an answer that says nothing but "unknown" is withheld.
-            if verdicts.iter().all(|(verdict, _)| verdict.code == Code::Unknown) {
-                app.limit_unknown(&answered.caller, reported)?;
+            if verdicts.iter().all(|(verdict, _)| verdict.code != Code::Unknown) {
+                return Ok((verdicts.into_iter().map(Some).collect(), answered.position));
             }
-            Ok((verdicts, answered.position))
+            let caller = app.node().live().read(|state| counted(state, &answered.caller));
+            let mut withheld = None;
+            let answers = verdicts.into_iter().zip(reported).map(|((verdict, line), address)| {
+                // What is known has been decided by now; only "unknown" is withheld.
+                if verdict.code == Code::Unknown
+                    && let Err(problem) = app.limits().count(Limited::Unknown, (caller, address))
+                {
+                    withheld = Some(problem);
+                    return None;
+                }
+                Some((verdict, line))
+            });
+            let answers: Vec<_> = answers.collect();
+            match withheld.filter(|_| answers.iter().all(Option::is_none)) {
+                Some(problem) => Err(problem.at(answered.position)),
+                None => Ok((answers, answered.position)),
+            }
         }
         Outcome::Done { .. } | Outcome::Readable => Err(Problem::new(codes::INTERNAL)),
     }

@@ -1,6 +1,7 @@
 //! Verdicts as JSON, written from the state without a copy in between: [`wire::Verdict`](crate::wire::Verdict) says
 //! what they are.
 
+use crate::edge::codes;
 use crate::respond::POSITION;
 use axum::body::Body;
 use axum::response::Response;
@@ -45,6 +46,18 @@ impl Serialize for Rendered<'_> {
         if let Some(position) = self.position {
             fields.serialize_field("position", &position)?;
         }
+        fields.end()
+    }
+}
+
+/// What stands in the place of an answer that is withheld.
+pub(super) struct Withheld;
+
+impl Serialize for Withheld {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Verdict", 2)?;
+        fields.serialize_field("valid", &false)?;
+        fields.serialize_field("code", codes::RATE_LIMITED.code)?;
         fields.end()
     }
 }

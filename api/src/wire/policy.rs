@@ -25,9 +25,9 @@ pub struct OrganizationPolicy {
     pub max_inactive_days: u32,
     /// From where tokens may be used, beside what each of them allows.
     pub allowed_networks: Vec<String>,
-    /// The most tokens that may be minted or narrowed within an hour.
+    /// The most tokens that may be minted within an hour, or narrowed from each that was.
     pub max_mints_per_hour: u32,
-    /// The most tokens that may live at a time.
+    /// The most minted tokens that may live at a time, and of each the most that are narrowed from it.
     pub max_live_tokens: u32,
     /// So many days after a secret was made, its rotation is due.
     pub rotation_due_days: u32,
@@ -35,6 +35,10 @@ pub struct OrganizationPolicy {
     pub rotation_enforced: bool,
     /// The roles that may be given to tokens.
     pub allowed_roles: Vec<String>,
+    /// What a report does that proves that a token's secret is out: `cascade` revokes it with everything that it minted,
+    /// `revoke` it alone, `flag` leaves it to its owners.
+    #[schema(example = "cascade")]
+    pub leak_response: String,
     /// What it would hit today.
     pub hits: PolicyHits,
     /// Which change of the organization it is; the `ETag` says the same.
@@ -96,6 +100,10 @@ pub struct OrganizationPolicyChange {
     /// All of them, at most 64; empty is every role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_roles: Option<Vec<String>>,
+    /// `cascade`, `revoke` or `flag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "cascade")]
+    pub leak_response: Option<String>,
     /// Only say what it would come to and hit; nothing is changed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,

@@ -66,7 +66,7 @@ pub struct Verdict {
     pub valid: bool,
     /// `valid`, or the first that applies of `malformed`, `unknown`, `superseded`, `revoked`,
     /// `organization_suspended`, `not_yet_valid`, `expired`, `address_denied`, `wrong_organization`,
-    /// `wrong_project`, `forbidden`.
+    /// `wrong_project`, `forbidden`. In a batch also `rate_limited`, in the place of an `unknown` that is withheld.
     #[schema(example = "valid")]
     pub code: String,
     /// The token, if it is known.

@@ -116,6 +116,7 @@ impl Row for OrganizationPolicy {
             ("ROTATION DUE", hit(number(self.rotation_due_days, " days"), hits.rotation_overdue, "overdue")),
             ("ROTATION ENFORCED", yes(self.rotation_enforced)),
             ("ROLES", hit(list(&self.allowed_roles), hits.role_not_allowed, "with another")),
+            ("LEAK RESPONSE", self.leak_response.clone()),
             ("REVISION", self.revision.to_string()),
         ]
     }

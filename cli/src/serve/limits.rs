@@ -42,6 +42,12 @@ pub(crate) struct LimitArgs {
     /// Answers that a presented text is unknown, to one caller about one address, or `off` [default: 1200/m]
     #[arg(long, env = "CHANCERY_LIMIT_UNKNOWN", value_name = "RATE", value_parser = read)]
     pub(crate) limit_unknown: Option<Limit>,
+    /// Keys that one caller imports from one address, or `off` [default: 600000/m]
+    #[arg(long, env = "CHANCERY_LIMIT_IMPORTS", value_name = "RATE", value_parser = read)]
+    pub(crate) limit_imports: Option<Limit>,
+    /// Keys of one caller's imports that are those of tokens it may not know, or `off` [default: 20/m]
+    #[arg(long, env = "CHANCERY_LIMIT_KNOWN_KEYS", value_name = "RATE", value_parser = read)]
+    pub(crate) limit_known_keys: Option<Limit>,
 }
 
 impl LimitArgs {
@@ -56,6 +62,8 @@ impl LimitArgs {
             identify: rate(self.limit_identify, file.limit_identify, 120),
             leaks: rate(self.limit_leaks, file.limit_leaks, 60),
             unknown: rate(self.limit_unknown, file.limit_unknown, 1_200),
+            imports: rate(self.limit_imports, file.limit_imports, 600_000),
+            known_keys: rate(self.limit_known_keys, file.limit_known_keys, 20),
         }
     }
 }

@@ -116,6 +116,8 @@ struct FileSettings {
     limit_identify: Option<Limit>,
     limit_leaks: Option<Limit>,
     limit_unknown: Option<Limit>,
+    limit_imports: Option<Limit>,
+    limit_known_keys: Option<Limit>,
     partner_keys_file: Option<PathBuf>,
 }
 
@@ -126,6 +128,8 @@ impl FileSettings {
             limit_identify: self.limit_identify,
             limit_leaks: self.limit_leaks,
             limit_unknown: self.limit_unknown,
+            limit_imports: self.limit_imports,
+            limit_known_keys: self.limit_known_keys,
         }
     }
 }

@@ -14,9 +14,10 @@ use crate::network::Networks;
 use crate::rejection::Rejection;
 use crate::scope::Scope;
 use crate::secret::SecretHash;
-use crate::state::{State, Status};
+use crate::state::{Shown, State, Status, Token};
 use crate::text;
 use crate::time::Timestamp;
+use std::sync::Arc;
 
 /// The most bytes of an owner's name.
 const OWNER: usize = 256;
@@ -52,6 +53,24 @@ pub struct Import {
     pub owner: Option<String>,
     /// When it was issued, as the caller says.
     pub created_at: Option<Timestamp>,
+    /// Only check it: nothing is imported.
+    pub dry_run: bool,
+}
+
+impl Import {
+    /// Whether it is the key of a token that the caller could not come to know in another way.
+    pub fn is_hidden(&self, state: &State, caller: &Caller) -> bool {
+        let holder = self.holder(state).map(|(token, _)| token);
+        holder.is_some_and(|token| {
+            !["tokens:read", "tokens:import"].iter().any(|known| caller.may(state, known, token.scope))
+        })
+    }
+
+    /// The token that has or had the key. One of our own secrets is known by the hash itself.
+    fn holder<'s>(&self, state: &'s State) -> Option<(&'s Arc<Token>, Shown)> {
+        let own = SecretHash(self.digest.0);
+        [&self.hash, &own].into_iter().find_map(|hash| state.tokens().by_secret(hash))
+    }
 }
 
 pub(super) fn authorize_import(state: &State, caller: &Caller, import: &Import) -> Result<Scope, Rejection> {
@@ -82,9 +101,10 @@ pub(super) fn import(
         return Ok(Decision::new(organization, Vec::new(), Subject::Token(known)));
     }
     require_free_name(state, scope, &imported.name, at, None)?;
-    require_room(state, scope, at)?;
+    require_room(state, scope, caller.token().filter(|_| imported.narrowed), at)?;
     let subject = Subject::Token(imported.token);
-    Ok(Decision::new(organization, vec![Event::TokenImported(imported)], subject))
+    let events = (!import.dry_run).then_some(Event::TokenImported(imported));
+    Ok(Decision::new(organization, events.into_iter().collect(), subject))
 }
 
 /// The token that this very import has made already. Any other that has or had the key is a refusal: a key that was
@@ -96,10 +116,7 @@ fn known(
     import: &Import,
     name: &str,
 ) -> Result<Option<TokenId>, Rejection> {
-    // One of our own secrets is known by the hash itself.
-    let own = SecretHash(import.digest.0);
-    let found = [&import.hash, &own].into_iter().find_map(|hash| state.tokens().by_secret(hash));
-    match found {
+    match import.holder(state) {
         None => Ok(None),
         Some((token, shown))
             if token.scope == scope
@@ -208,6 +225,7 @@ mod tests {
             allowed_networks: Vec::new(),
             owner: None,
             created_at: None,
+            dry_run: false,
         }
     }
 

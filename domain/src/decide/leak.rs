@@ -1,10 +1,12 @@
 //! Reports of leaked secrets: they flag a token, and end it where they prove that the secret is out.
 
 use super::Decision;
-use crate::event::{Event, Evidence, LeakReported, Reason, Subject, TokenRevoked};
+use crate::authority::Caller;
+use crate::event::{By, Event, Evidence, LeakReported, Reason, Subject, TokenRevoked};
 use crate::import::Hashes;
+use crate::policy::LeakResponse;
 use crate::rejection::Rejection;
-use crate::state::{Shown, State, Token};
+use crate::state::{Leak, State};
 use crate::text;
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use std::sync::Arc;
 const SOURCE: usize = 128;
 /// The most bytes of an address.
 const URL: usize = 2_048;
+/// The most places that are enrolled of anonymous reports of one secret, for each kind of evidence.
+const PLACES: usize = 5;
 
 /// Say that a secret was seen where it should not be. Nobody needs a permission for it.
 #[derive(Debug)]
@@ -27,7 +31,12 @@ pub struct ReportLeak {
     pub url: Option<String>,
 }
 
-pub(super) fn report(state: &State, at: Timestamp, report: &ReportLeak) -> Result<Decision, Rejection> {
+pub(super) fn report(
+    state: &State,
+    caller: &Caller,
+    at: Timestamp,
+    report: &ReportLeak,
+) -> Result<Decision, Rejection> {
     // What is wrong with a report is said before anything is looked up, so that it tells nothing of what there is.
     let source = clean("source", report.source.as_deref(), SOURCE)?;
     let url = clean("url", report.url.as_deref(), URL)?;
@@ -35,22 +44,37 @@ pub(super) fn report(state: &State, at: Timestamp, report: &ReportLeak) -> Resul
         return Ok(Decision::new(None, Vec::new(), Subject::Instance));
     };
     let mut events = Vec::new();
-    if is_news(state, token, shown, report.evidence) {
-        let (token, secret, evidence) = (token.id, shown.secret, report.evidence);
-        events.push(Event::LeakReported(LeakReported { token, secret, evidence, source, url }));
+    let (secret, evidence) = (shown.secret, report.evidence);
+    let reported = LeakReported { token: token.id, secret, evidence, source, url };
+    if is_news(state, &caller.by(), &reported) {
+        events.push(Event::LeakReported(reported));
     }
-    if report.evidence > Evidence::Hash && !shown.is_superseded(at) && state.own_revocation(token).is_none() {
+    let response = state.policy(token.scope).map_or(LeakResponse::default(), |policy| policy.leak_response);
+    let is_out = report.evidence > Evidence::Hash && !shown.is_superseded(at);
+    if is_out && response != LeakResponse::Flag && state.own_revocation(token).is_none() {
         let (reason, note) = (Reason::Leaked, None);
         // Whoever found it may have minted with it.
-        events.push(Event::TokenRevoked(TokenRevoked { token: token.id, reason, note, cascade: true }));
+        let cascade = response == LeakResponse::Cascade;
+        events.push(Event::TokenRevoked(TokenRevoked { token: token.id, reason, note, cascade }));
     }
     Ok(Decision::new(token.scope.organization(), events, Subject::Token(token.id)))
 }
 
-/// Whether a report tells more than those before it. Reports come from anybody: what may be enrolled of them is
-/// bounded by what there is to report.
-fn is_news(state: &State, token: &Arc<Token>, shown: Shown, evidence: Evidence) -> bool {
-    !state.leaks().of(token.id).any(|leak| leak.secret == shown.secret && leak.evidence >= evidence)
+/// Whether a report tells more than those before it. Nobody answers for what anybody may report, so of that only a few
+/// places are enrolled of each secret: enough that a false one does not keep a true one out.
+fn is_news(state: &State, by: &By, reported: &LeakReported) -> bool {
+    let of_secret = state.leaks().of(reported.token).filter(|leak| leak.secret == reported.secret);
+    let known: Vec<_> = of_secret.filter(|leak| leak.evidence >= reported.evidence).collect();
+    if known.is_empty() {
+        return true;
+    }
+    let says_no_place = reported.source.is_none() && reported.url.is_none();
+    let is_same = |leak: &&Arc<Leak>| leak.source == reported.source && leak.url == reported.url;
+    if *by == By::Anonymous {
+        let told = known.iter().filter(|leak| leak.by == By::Anonymous).count();
+        return !says_no_place && !known.iter().any(is_same) && told < PLACES;
+    }
+    !known.iter().any(|leak| leak.by == *by && (says_no_place || is_same(leak)))
 }
 
 fn clean(field: &'static str, given: Option<&str>, most: usize) -> Result<Option<Box<str>>, Rejection> {
@@ -60,9 +84,7 @@ fn clean(field: &'static str, given: Option<&str>, most: usize) -> Result<Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authority::Caller;
-    use crate::decide::{Command, Decision};
-    use crate::event::By;
+    use crate::decide::{ChangeOrganizationPolicy, Command, Decision, PolicyChange};
     use crate::id::TokenId;
     use crate::query;
     use crate::secret::SecretHash;
@@ -120,6 +142,57 @@ mod tests {
         }
         assert_eq!(types(&report(&mut world, &text, Evidence::Signature)), ["LeakReported"]);
         assert!(report(&mut world, "never issued", Evidence::Secret).events.is_empty());
+    }
+
+    #[test]
+    fn the_organization_says_what_a_leak_does() {
+        for (response, expected, is_child_revoked) in [
+            (LeakResponse::Cascade, &["LeakReported", "TokenRevoked"][..], true),
+            (LeakResponse::Revoke, &["LeakReported", "TokenRevoked"], false),
+            (LeakResponse::Flag, &["LeakReported"], false),
+        ] {
+            for evidence in [Evidence::Secret, Evidence::Signature] {
+                let mut world = World::with_tenants();
+                let change = PolicyChange { leak_response: Some(response), ..PolicyChange::default() };
+                world.admin(Command::ChangeOrganizationPolicy(ChangeOrganizationPolicy {
+                    organization: "acme".to_owned(),
+                    change,
+                    dry_run: false,
+                }));
+                let id = world.mint("acme/web", &["project-admin"]);
+                let holder = world.caller(id);
+                let child = world.mint_by(&holder, "acme/web", &["project-reader"], |_| ()).unwrap();
+                let text = secret(&world, id, 0);
+                assert_eq!(types(&report(&mut world, &text, evidence)), expected);
+                assert_eq!(is_revoked(&world, id), response != LeakResponse::Flag);
+                assert_eq!(is_revoked(&world, child), is_child_revoked);
+            }
+        }
+    }
+
+    #[test]
+    fn a_false_report_does_not_keep_a_true_one_out() {
+        let mut world = World::with_tenants();
+        let id = world.mint("acme", &["member"]);
+        let text = secret(&world, id, 0);
+        let mut say = |caller: &Caller, url: Option<&str>| {
+            let report = ReportLeak {
+                hashes: SecretHash::of(&text).into(),
+                evidence: Evidence::Hash,
+                source: None,
+                url: url.map(str::to_owned),
+            };
+            world.run(caller, Command::ReportLeak(report)).unwrap().events.len()
+        };
+        assert_eq!(say(&anybody(), Some("https://false.example")), 1);
+        assert_eq!((say(&anybody(), None), say(&anybody(), Some("https://false.example"))), (0, 0));
+        let told: usize = (0..10).map(|n| say(&anybody(), Some(&format!("https://x.example/{n}")))).sum();
+        assert_eq!(told, 4);
+        let partner = Caller::outsider(By::Partner("github".into()), None);
+        for (caller, url) in [(&admin(), "https://a.example"), (&partner, "https://b.example")] {
+            assert_eq!((say(caller, Some(url)), say(caller, Some(url))), (1, 0));
+        }
+        assert_eq!((say(&partner, Some("https://c.example")), say(&partner, None)), (1, 0));
     }
 
     #[test]

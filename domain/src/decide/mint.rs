@@ -170,7 +170,7 @@ pub(super) fn mint(
         require_short_chain(state, parent)?;
         minted.narrowed = true;
     }
-    finish(state, scope, at, minted, &mint.particulars.entropy)
+    finish(state, caller, at, (scope, minted), &mint.particulars.entropy)
 }
 
 /// When a token ends that does not say so, if not by its organization's usual lifetime. A session stands for its
@@ -214,7 +214,7 @@ pub(super) fn narrow(
     minted.narrowed = true;
     require_short_chain(state, parent)?;
     caller.require_reach(state, &reach_of(parent.scope, &minted))?;
-    finish(state, parent.scope, at, minted, &narrow.particulars.entropy)
+    finish(state, caller, at, (parent.scope, minted), &narrow.particulars.entropy)
 }
 
 pub(super) fn require_short_chain(state: &State, parent: &Arc<Token>) -> Result<(), Rejection> {
@@ -282,13 +282,13 @@ fn begin(state: &State, begun: Begun<'_>, wanted: &Particulars) -> Result<TokenM
 
 fn finish(
     state: &State,
-    scope: Scope,
+    caller: &Caller,
     at: Timestamp,
-    minted: TokenMinted,
+    (scope, minted): (Scope, TokenMinted),
     entropy: &Entropy,
 ) -> Result<Decision, Rejection> {
     require_free_name(state, scope, &minted.name, at, None)?;
-    require_room(state, scope, at)?;
+    require_room(state, scope, caller.token().filter(|_| minted.narrowed), at)?;
     let subject = Subject::Token(minted.token);
     let secret = Secret::from_entropy(scope.secret_kind(), &entropy.0);
     let decision = Decision::new(scope.organization(), vec![Event::TokenMinted(minted)], subject);

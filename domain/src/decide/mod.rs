@@ -326,7 +326,7 @@ pub fn decide(
         Command::Update(update) => token::update(state, caller, at, update, request.expected_revision),
         Command::Rotate(rotate) => token::rotate(state, caller, at, rotate, request.expected_revision),
         Command::Revoke(revoke) => token::revoke(state, caller, revoke, request.expected_revision),
-        Command::ReportLeak(report) => leak::report(state, at, report),
+        Command::ReportLeak(report) => leak::report(state, caller, at, report),
         Command::RevokeTokens(revoke) => revoke_tokens::revoke_tokens(state, caller, at, revoke),
     }?;
     decision.idempotency = idempotency;

@@ -7,11 +7,11 @@ use crate::event::{Event, Subject};
 use crate::name::Name;
 use crate::network::Networks;
 use crate::permission::Pattern;
-use crate::policy::{OrganizationPolicy, PolicySettings};
+use crate::policy::{LeakResponse, OrganizationPolicy, PolicySettings};
 use crate::rejection::Rejection;
 use crate::role::Level;
 use crate::scope::{Grant, Scope};
-use crate::state::{Full, Organization, State};
+use crate::state::{Full, Organization, State, Token};
 use crate::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +59,8 @@ pub struct PolicyChange {
     pub rotation_enforced: Option<bool>,
     /// The roles that tokens may hold; empty is all.
     pub allowed_roles: Option<Vec<String>>,
+    /// What a report does that proves that a token's secret is out.
+    pub leak_response: Option<LeakResponse>,
 }
 
 pub(super) fn change(
@@ -101,6 +103,7 @@ pub fn draft(
             .as_deref()
             .map(|texts| read_roles(state, organization, texts))
             .transpose()?,
+        leak_response: change.leak_response,
     };
     Ok(organization.policy.with(&settings))
 }
@@ -206,9 +209,16 @@ pub(super) fn require_roles(state: &State, scope: Scope, grants: &[Grant]) -> Re
     })
 }
 
-/// Refuses one more token where the policy leaves no room for it.
-pub(super) fn require_room(state: &State, scope: Scope, at: Timestamp) -> Result<(), Rejection> {
-    let (Some(full), Some(policy)) = (state.is_full(scope, at), state.policy(scope)) else { return Ok(()) };
+/// Refuses one more token where the policy leaves no room for it. What is narrowed from a token, or minted by a narrowed
+/// one, takes the room of the minted token that it goes back to.
+pub(super) fn require_room(
+    state: &State,
+    scope: Scope,
+    narrowed_from: Option<&Arc<Token>>,
+    at: Timestamp,
+) -> Result<(), Rejection> {
+    let full = state.is_full(scope, narrowed_from, at);
+    let (Some(full), Some(policy)) = (full, state.policy(scope)) else { return Ok(()) };
     let (setting, limit, until) = match full {
         Full::Minted(until) => ("max_mints_per_hour", policy.max_mints_per_hour, Some(until)),
         Full::Living => ("max_live_tokens", policy.max_live_tokens, None),
@@ -246,14 +256,6 @@ mod tests {
             Err(Rejection::PolicyLimit { setting, until, .. }) => (setting, until),
             other => panic!("there is room: {other:?}"),
         }
-    }
-
-    fn live(world: &World) -> u64 {
-        let of = world.scope("acme");
-        let slots = world.state.tokens().of(of.organization()).iter();
-        let tokens = slots.filter_map(|slot| world.state.tokens().at(*slot));
-        tokens.filter(|token| world.state.status(token, world.at) == crate::state::Status::Live).count()
-            as u64
     }
 
     #[test]
@@ -476,11 +478,22 @@ mod tests {
         let id = mint(&mut world, Expiry::Never).unwrap();
         world.pass(HOUR / 2);
         let holder = world.caller(id);
-        world.narrow(&holder, None, |_| ()).unwrap();
         mint(&mut world, Expiry::Never).unwrap();
+        // What is narrowed takes no room from who mints, and has as much for each minted token.
+        let narrowed = world.at.after(HOUR);
+        let child = world.narrow(&holder, None, |_| ()).unwrap();
+        let child = world.caller(child);
+        world.narrow(&child, None, |_| ()).unwrap();
+        world.narrow(&holder, None, |_| ()).unwrap();
+        for holder in [&holder, &child] {
+            let full = ("max_mints_per_hour", Some(narrowed));
+            assert_eq!(limit(world.narrow(holder, None, |_| ())), full);
+        }
+        let another = mint(&mut world, Expiry::Never).unwrap();
+        let another = world.caller(another);
+        world.narrow(&another, None, |_| ()).unwrap();
         let full = ("max_mints_per_hour", Some(first.after(HOUR)));
         assert_eq!(limit(mint(&mut world, Expiry::Never)), full);
-        assert_eq!(limit(world.narrow(&holder, None, |_| ())), full);
         world.revoke(&admin(), id, true).unwrap();
         world.pass_almost(HOUR / 2);
         assert_eq!(limit(mint(&mut world, Expiry::Never)), full);
@@ -497,18 +510,30 @@ mod tests {
         let holder = world.caller(parent);
         let child = world.narrow(&holder, None, |_| ()).unwrap();
         mint(&mut world, Expiry::Never).unwrap();
-        set(&mut world, PolicyChange { max_live_tokens: Some(4), ..PolicyChange::default() });
+        set(&mut world, PolicyChange { max_live_tokens: Some(3), ..PolicyChange::default() });
         let room = |world: &mut World, room: u64| {
-            assert_eq!(live(world), 4 - room);
             assert_eq!(world.state.difference(&world.folded()), None);
             let scope = world.scope("acme");
-            assert_eq!(world.state.is_full(scope, world.at), (room == 0).then_some(Full::Living));
+            assert_eq!(world.state.is_full(scope, None, world.at), (room == 0).then_some(Full::Living));
         };
         room(&mut world, 1);
         let short = mint(&mut world, Expiry::In(DAY)).unwrap();
         room(&mut world, 0);
         assert_eq!(limit(mint(&mut world, Expiry::Never)), ("max_live_tokens", None));
-        world.pass_almost(DAY);
+        // What is narrowed takes no room from who mints, and has as much for each minted token.
+        let caller = world.caller(child);
+        let grandchild = world.narrow(&caller, None, |_| ()).unwrap();
+        world.narrow(&holder, None, |_| ()).unwrap();
+        assert_eq!(limit(world.narrow(&caller, None, |_| ())), ("max_live_tokens", None));
+        world.revoke(&admin(), grandchild, false).unwrap();
+        let brief = world.narrow(&holder, None, |p| p.expiry = Expiry::In(HOUR)).unwrap();
+        assert_eq!(limit(world.narrow(&caller, None, |_| ())), ("max_live_tokens", None));
+        world.pass(HOUR);
+        world.state.forget(world.at);
+        world.narrow(&caller, None, |_| ()).unwrap();
+        world.revoke(&admin(), brief, false).unwrap();
+        room(&mut world, 0);
+        world.pass_almost(23 * HOUR);
         room(&mut world, 0);
         world.pass(TICK);
         room(&mut world, 1);
@@ -519,7 +544,7 @@ mod tests {
         world.update(&admin(), parent, |u| u.expiry = Some(Expiry::In(HOUR))).unwrap();
         assert_eq!(world.state.expiry(world.token(child)), Some(world.at.after(HOUR)));
         world.pass(HOUR);
-        room(&mut world, 3);
+        room(&mut world, 2);
         let again = mint(&mut world, Expiry::Never).unwrap();
         let holder = world.caller(again);
         world.narrow(&holder, None, |_| ()).unwrap();
@@ -527,25 +552,29 @@ mod tests {
         world.tentatively(|world| drop(world.revoke(&admin(), again, true)));
         room(&mut world, 1);
         world.revoke(&admin(), again, false).unwrap();
-        room(&mut world, 3);
+        room(&mut world, 2);
         set(&mut world, PolicyChange { max_live_tokens: Some(0), ..PolicyChange::default() });
         for _ in 0..5 {
             mint(&mut world, Expiry::Never).unwrap();
         }
         // They are counted meanwhile, so that limiting them again is no work.
-        let most = u32::try_from(live(&world)).unwrap();
-        set(&mut world, PolicyChange { max_live_tokens: Some(most), ..PolicyChange::default() });
+        let acme = world.scope("acme").organization();
+        let is_counted = |world: &World, token: &Arc<Token>| {
+            token.scope.organization() == acme
+                && !token.narrowed
+                && world.state.status(token, world.at) == crate::state::Status::Live
+        };
+        let live = world.state.tokens().iter().filter(|token| is_counted(&world, token)).count();
+        let most = Some(u32::try_from(live).unwrap());
+        set(&mut world, PolicyChange { max_live_tokens: most, ..PolicyChange::default() });
         assert_eq!(limit(mint(&mut world, Expiry::Never)), ("max_live_tokens", None));
-        // A narrowed token of the instance mints into the organization what ends with it.
-        set(&mut world, PolicyChange { max_live_tokens: Some(most + 1), ..PolicyChange::default() });
+        // What is minted through a narrowed token of the instance is narrowed from that.
         let instance = world.mint("instance", &["instance-admin"]);
         let holder = world.caller(instance);
         let narrowed = world.narrow(&holder, None, |_| ()).unwrap();
         let narrowed = world.caller(narrowed);
         world.mint_by(&narrowed, "acme", &["member"], |_| ()).unwrap();
-        assert_eq!(limit(mint(&mut world, Expiry::Never)), ("max_live_tokens", None));
         world.revoke(&admin(), instance, false).unwrap();
-        mint(&mut world, Expiry::Never).unwrap();
         assert_eq!(world.state.difference(&world.folded()), None);
     }
 

@@ -67,8 +67,9 @@ pub(super) fn revoke_inactive(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::SuspendOrganization;
+    use crate::census::suspects;
     use crate::decide::{ChangeOrganizationPolicy, ChangePolicy, Command, PolicyChange};
+    use crate::decide::{RestoreOrganization, SuspendOrganization};
     use crate::testing::{World, admin, forbidden, types};
     use std::time::Duration;
 
@@ -159,6 +160,24 @@ mod tests {
         let suspend = SuspendOrganization { organization: "acme".to_owned(), note: None };
         world.admin(Command::SuspendOrganization(suspend));
         assert!(run(&mut world, &admin(), &known).unwrap().events.is_empty(), "nobody could use it");
+    }
+
+    #[test]
+    fn silence_while_the_organization_was_suspended_does_not_count() {
+        let mut world = World::with_tenants();
+        allow(&mut world, 30);
+        let id = world.mint("acme", &["member"]);
+        world.pass(20 * DAY);
+        let suspend = SuspendOrganization { organization: "acme".to_owned(), note: None };
+        world.admin(Command::SuspendOrganization(suspend));
+        world.pass(100 * DAY);
+        let restore = RestoreOrganization { organization: "acme".to_owned(), note: None };
+        world.admin(Command::RestoreOrganization(restore));
+        let suspected = |world: &World| suspects(&world.state, world.scope("acme"), 30, 0, world.at).0.len();
+        world.pass(30 * DAY);
+        assert!(swept(&world, &[]).is_empty() && suspected(&world) == 0);
+        world.pass(TICK);
+        assert_eq!((swept(&world, &[]), suspected(&world)), (vec![id], 1));
     }
 
     #[test]

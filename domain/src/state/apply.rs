@@ -137,6 +137,7 @@ impl State {
             naming: naming.clone(),
             created_at: line.at,
             standing: Standing::Active,
+            restored_at: None,
             policy: OrganizationPolicy::default(),
             revision: self.counters.version,
         };

@@ -356,7 +356,7 @@ mod tests {
             dry_run,
         }));
         let acme = world.scope("acme");
-        assert_eq!(world.state.is_full(acme, world.at), Some(Full::Living));
+        assert_eq!(world.state.is_full(acme, None, world.at), Some(Full::Living));
         let (_, session) = world.join("acme", "owner");
         let (organization, project) = ("acme".to_owned(), "web".to_owned());
         let (confirm, note) = (project.clone(), None);
@@ -364,7 +364,7 @@ mod tests {
         // The nine of the project ended with it; the root, what it minted, and the session live.
         assert_eq!(revoke(&mut world, &admin(), all("acme"), MANY + 2), ["TokensRevoked"]);
         assert!(world.state.is_marking());
-        assert_eq!(world.state.is_full(acme, world.at), None);
+        assert_eq!(world.state.is_full(acme, None, world.at), None);
         let reason = |world: &World, id: TokenId| {
             world.state.revocation(world.token(id)).map(|(revocation, _)| revocation.reason)
         };

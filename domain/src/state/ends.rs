@@ -112,8 +112,10 @@ impl State {
         if !can_follow {
             return Err(Corrupt(format!("the organization {} cannot become so twice", organization.id)));
         }
+        let restored_at = if standing == Standing::Active { Some(line.at) } else { organization.restored_at };
         let revision = self.counters.version;
-        self.put_organization(Organization { standing, revision, ..(*organization).clone() });
+        let organization = Organization { standing, restored_at, revision, ..(*organization).clone() };
+        self.put_organization(organization);
         Ok(())
     }
 

@@ -32,7 +32,7 @@ use crate::name::Name;
 use crate::policy::OrganizationPolicy;
 use crate::scope::Scope;
 use crate::time::Timestamp;
-use live_tokens::{End, LiveTokens};
+use live_tokens::{Counts, End, Room};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +70,8 @@ pub struct Organization {
     pub created_at: Timestamp,
     /// Whether its tokens are in force.
     pub standing: Standing,
+    /// When it was last restored: nobody could use its tokens until then.
+    pub restored_at: Option<Timestamp>,
     /// What its tokens may be at most.
     pub policy: OrganizationPolicy,
     /// The version after the event that last changed it.
@@ -126,7 +128,7 @@ pub struct State {
     project_names: BTreeMap<(OrganizationId, Name), ProjectId>,
     tokens: Tokens,
     /// Of the organizations whose policy limits them, or once did, and of no others.
-    live_tokens: HashMap<OrganizationId, LiveTokens>,
+    live_tokens: HashMap<OrganizationId, Counts>,
     imports: Imports,
     leaks: Leaks,
     people: People,
@@ -157,10 +159,10 @@ enum Undo {
     Project(ProjectId, Option<Arc<Project>>),
     ProjectName((OrganizationId, Name), Option<ProjectId>),
     Token(tokens::TokenUndo),
-    LiveTokens(OrganizationId, Option<LiveTokens>),
+    LiveTokens(OrganizationId, Option<Counts>),
     /// A token was counted as living, or no longer.
     Counted {
-        life: (OrganizationId, End),
+        life: (Room, End),
         lives: bool,
     },
     Import(TokenId),

@@ -123,6 +123,7 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         | ("PolicyChange", "answers")
         | ("RemoveMember" | "Offboard", "tokens")
         | ("Delete", "confirm")
+        | ("OrganizationPolicyChange", "leak_response")
         | ("NewRole", "level")
         | ("ImportKey", "algorithm") => Kind::Word,
         ("Revoke", "cascade")

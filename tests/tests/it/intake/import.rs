@@ -1,7 +1,7 @@
 use crate::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use chancery_tests::{Actor, World, chancery};
+use chancery_tests::{ADMIN, Actor, World, chancery};
 use domain::secret::{Kind, Secret};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -134,6 +134,49 @@ async fn secrets_of_another_authority_can_be_imported() {
     import(&tenants.owner, again).await;
     let whoami = world.node.token(&minted.secret).get("/v1/whoami").await;
     assert_eq!(whoami.expect(200)["token"]["id"], json!(minted.id));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_on_the_record_also_of_a_dry_run() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let known = key("known", "sha256", &hex(&sha256("known")));
+    import(&tenants.owner, json!([known])).await;
+    let admin = tenants.owner.mint("importer", json!({"organization": "acme"}), &["admin"]).await;
+    let admin = world.node.token(&admin.secret);
+    let mut items: Vec<Value> =
+        (0..3).map(|n| key(&format!("k{n}"), "sha256", &hex(&sha256(&format!("k{n}"))))).collect();
+    items.iter_mut().for_each(|item| item["grants"] = json!(["owner"]));
+    items.push(key("another name", "sha256", &hex(&sha256("known"))));
+    for dry_run in [true, false] {
+        let body = json!({"items": items, "dry_run": dry_run});
+        let (answer, lines) = world.lines_of(admin.post("/v1/tokens/import", body)).await;
+        let outcomes = answer.expect(200)["items"].as_array().unwrap();
+        let codes: Vec<_> = outcomes.iter().map(|outcome| &outcome["problem"]["code"]).collect();
+        assert_eq!(codes, ["escalation", "escalation", "escalation", "hash_known"]);
+        let refused = lines.iter().filter(|line| line.kind == "TokenRefused");
+        let count: u64 = refused.map(|line| line.line["count"].as_u64().unwrap_or(1)).sum();
+        assert_eq!(count, 4, "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_admin_token_is_not_enrolled_wherever_it_stands() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    for (field, value) in [
+        ("name", json!(ADMIN)),
+        ("metadata", json!({"a": [{"b": format!("x{ADMIN}")}]})),
+        ("metadata", json!({ADMIN: 1})),
+        ("grants", json!([ADMIN])),
+    ] {
+        let mut item = key("k", "sha256", &hex(&sha256("k")));
+        item[field] = value;
+        let (outcomes, lines) = world.lines_of(import(&tenants.owner, json!([item]))).await;
+        assert_eq!(outcomes[0]["problem"]["code"], "invalid_value", "{field}");
+        let told = format!("{outcomes:?}");
+        assert!(!told.contains(ADMIN) && !lines.iter().any(|line| line.text.contains(ADMIN)), "{field}");
+    }
 }
 
 #[tokio::test]

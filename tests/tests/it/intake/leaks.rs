@@ -76,9 +76,7 @@ async fn the_answer_tells_nothing_of_what_there_is() {
         json!({"token": ADMIN}),
         json!({"token": token.secret}),
     ] {
-        let before = anon.get("/healthz").await.position();
         let answer = report(&anon, body).await;
-        assert_eq!(answer.position(), before);
         let names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
         seen.push(names);
     }
@@ -92,6 +90,32 @@ async fn the_answer_tells_nothing_of_what_there_is() {
     ] {
         anon.post("/v1/leaks", bad).await.refused(422, "invalid_value");
     }
+}
+
+#[tokio::test]
+async fn nobody_is_told_how_the_log_grows_without_a_credential_in_force() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let ended = tenants.owner.mint("t", json!({"organization": "acme"}), &["member"]).await;
+    tenants.owner.revoke(&ended.id).await;
+    let anon = world.node.anon();
+    for actor in [&anon, &anon.with(&never_issued(1)), &anon.with(&ended.secret)] {
+        for answer in [
+            actor.get("/healthz").await,
+            actor.get("/readyz").await,
+            actor.get("/openapi.json").await,
+            actor.get("/nowhere").await,
+            actor.get("/v1/whoami").await,
+            actor.post("/v1/leaks", json!({"hash": hash("x")})).await,
+            actor.post("/v1/leaks", json!({"hash": "short"})).await,
+            actor.post("/v1/invitations/accept", json!({"invitation": never_issued(2)})).await,
+        ] {
+            assert!(!answer.headers.contains_key("chancery-position"), "{} {}", answer.status, answer.text);
+        }
+    }
+    let refused = tenants.verifier.get("/v1/leaks").await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.position() > 0);
 }
 
 #[tokio::test]
@@ -139,6 +163,35 @@ impl Partner {
 }
 
 #[tokio::test]
+async fn the_organization_s_policy_says_what_a_leak_does() {
+    let partner = Partner::new();
+    let keys = partner.keys();
+    let world = World::with(|options| chancery_tests::NodeOptions { partner_keys: keys, ..options }).await;
+    let tenants = world.tenants().await;
+    let policy = "/v1/organizations/acme/policy";
+    for (response, code, of_child) in [("revoke", "revoked", "valid"), ("flag", "valid", "valid")] {
+        let changed = tenants.owner.patch(policy, json!({"leak_response": response})).await;
+        assert_eq!(changed.expect(200)["leak_response"], response);
+        for is_signed in [false, true] {
+            let name = format!("{response}-{is_signed}");
+            let token = tenants.owner.mint(&name, json!({"organization": "acme"}), &["admin"]).await;
+            let scope = json!({"organization": "acme"});
+            let child = world.node.token(&token.secret).mint(&format!("{name}-c"), scope, &["member"]).await;
+            if is_signed {
+                let body = json!([{"token": token.secret, "type": "chancery"}]).to_string();
+                taken(&partner.send(&world, "k1", &body, &body).await);
+            } else {
+                report(&world.node.anon(), json!({"token": token.secret})).await;
+            }
+            assert_eq!(tenants.verifier.verify(&token.secret).await.code(), code);
+            assert_eq!(tenants.verifier.verify(&child.secret).await.code(), of_child);
+            assert_eq!(leaks(&tenants.owner).await[0]["token"], json!(token.id));
+        }
+    }
+    tenants.owner.patch(policy, json!({"leak_response": "ignore"})).await.refused(422, "invalid_value");
+}
+
+#[tokio::test]
 async fn a_partner_reports_many_at_once_under_its_signature() {
     let partner = Partner::new();
     let keys = partner.keys();
@@ -161,6 +214,24 @@ async fn a_partner_reports_many_at_once_under_its_signature() {
     let reported = &leaks(&tenants.owner).await[0];
     assert_eq!((&reported["by"], &reported["evidence"]), (&json!("partner:github"), &json!("signature")));
     partner.send(&world, "k1", "{}", "{}").await.refused(400, "malformed_json");
+}
+
+#[tokio::test]
+async fn a_partner_s_words_carry_no_admin_token_into_the_record() {
+    let partner = Partner::new();
+    let keys = partner.keys();
+    let world = World::with(|options| chancery_tests::NodeOptions { partner_keys: keys, ..options }).await;
+    let tenants = world.tenants().await;
+    let token = tenants.owner.mint("t", json!({"organization": "acme"}), &["member"]).await;
+    let source = format!("{} {ADMIN}", "x".repeat(128 - ADMIN.len()));
+    let found =
+        json!([{"token": token.secret, "source": source, "url": format!("https://x.example/{ADMIN}")}]);
+    let body = found.to_string();
+    let (_, lines) = world.lines_of(partner.send(&world, "k1", &body, &body)).await;
+    assert!(lines.iter().any(|line| line.kind == "LeakReported"));
+    for line in &lines {
+        assert!(!line.text.contains(&ADMIN[..24]), "{}", line.text);
+    }
 }
 
 #[tokio::test]

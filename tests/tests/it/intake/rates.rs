@@ -34,18 +34,79 @@ async fn garbage_is_turned_away_and_a_known_token_never_is() {
         tenants.other_verifier.verify_with(ask(&never_issued(1), "192.0.2.1")).await.code(),
         "unknown"
     );
-    // A batch is withheld only when nothing in it is known.
+    // A batch is refused only when nothing else is left of it.
     let batch = |texts: &[&str]| {
         let items: Vec<Value> = texts.iter().map(|text| ask(text, "192.0.2.1")).collect();
         json!({"items": items})
     };
     refused(&tenants.verifier, "/v1/verify/batch", batch(&[&never_issued(1)])).await;
     let mixed = tenants.verifier.post("/v1/verify/batch", batch(&[&never_issued(1), &token.secret])).await;
-    assert_eq!(mixed.expect(200)["items"][1]["code"], "valid");
+    assert_eq!(mixed.expect(200)["items"][0], json!({"valid": false, "code": "rate_limited"}));
+    assert_eq!(mixed.body["items"][1]["code"], "valid");
     world.pass(Duration::from_secs(20));
     assert_eq!(tenants.verifier.verify_with(ask(&never_issued(1), "192.0.2.1")).await.code(), "unknown");
     let metrics = world.node.anon().get("/metrics").await.text;
-    assert!(metrics.contains("chancery_limited_total{limit=\"unknown\"} 2"), "{metrics}");
+    assert!(metrics.contains("chancery_limited_total{limit=\"unknown\"} 3"), "{metrics}");
+}
+
+#[tokio::test]
+async fn guesses_in_a_batch_count_one_by_one_and_each_with_its_own_address() {
+    let world = limited(Rates { unknown: Some("3/m".parse().unwrap()), ..Rates::default() }).await;
+    let tenants = world.tenants().await;
+    let token = tenants.owner.mint("t", json!({"organization": "acme"}), &["member"]).await;
+    let ask = |text: &str, address: &str| json!({"token": text, "client": {"address": address}});
+    let mut items = vec![ask(&token.secret, "192.0.2.1")];
+    items.extend((0..5).map(|seed| ask(&never_issued(seed), "192.0.2.1")));
+    items.push(ask(&never_issued(5), "192.0.2.2"));
+    let answer = tenants.verifier.post("/v1/verify/batch", json!({"items": items})).await;
+    let codes: Vec<_> =
+        answer.expect(200)["items"].as_array().unwrap().iter().map(|item| &item["code"]).collect();
+    let expected = ["valid", "unknown", "unknown", "unknown", "rate_limited", "rate_limited", "unknown"];
+    assert_eq!(codes, expected);
+}
+
+#[tokio::test]
+async fn an_import_is_no_oracle_of_other_people_s_keys() {
+    let rates = Rates {
+        imports: Some("1000/h".parse().unwrap()),
+        known_keys: Some("2/m".parse().unwrap()),
+        ..Rates::default()
+    };
+    let world = limited(rates).await;
+    let tenants = world.tenants().await;
+    let import = |organization: &str, keys: &[&str], dry_run: bool| {
+        let key = |text: &&str| {
+            let hash = crate::hex(blake3::hash(text.as_bytes()).as_bytes());
+            let scope = json!({"organization": organization});
+            json!({"name": text, "scope": scope, "grants": ["member"], "algorithm": "blake3", "hash": hash})
+        };
+        let items: Vec<Value> = keys.iter().map(key).collect();
+        json!({"items": items, "dry_run": dry_run})
+    };
+    let path = "/v1/tokens/import";
+    tenants.owner.post(path, import("acme", &["sk_1", "sk_2", "sk_3"], false)).await.expect(200);
+    let other = world.node.admin().mint("o", json!({"organization": "other"}), &["owner"]).await;
+    let other = world.node.token(&other.secret);
+    let told = other.post(path, import("other", &["guess", "sk_1", "sk_2"], true)).await;
+    assert_eq!(told.expect(200)["items"][1]["problem"]["code"], "hash_known");
+    refused(&other, path, import("other", &["sk_3"], true)).await;
+    // Nothing is told from then on, whatever is asked.
+    refused(&other, path, import("other", &["guess"], true)).await;
+    refused(&other, path, import("other", &["guess"], false)).await;
+    // One's own keys are no secret.
+    for _ in 0..3 {
+        let again = tenants.owner.post(path, import("acme", &["sk_1", "sk_2", "sk_3"], true)).await;
+        assert_eq!(again.expect(200)["items"][0]["status"], "known");
+    }
+    let metrics = world.node.anon().get("/metrics").await.text;
+    assert!(metrics.contains("chancery_limited_total{limit=\"known_keys\"} 3"), "{metrics}");
+    world.pass(Duration::from_mins(1));
+    other.post(path, import("other", &["guess"], true)).await.expect(200);
+    // All keys count, whosever they are.
+    let many: Vec<String> = (0..900).map(|n| format!("k{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    tenants.owner.post(path, import("acme", &many, true)).await.expect(200);
+    refused(&tenants.owner, path, import("acme", &many, true)).await;
 }
 
 #[tokio::test]
@@ -57,6 +118,21 @@ async fn credentials_that_nobody_has_are_turned_away_by_address() {
     }
     world.node.token(&never_issued(2)).get("/v1/whoami").await.refused(429, "rate_limited");
     tenants.owner.get("/v1/whoami").await.expect(200);
+}
+
+#[tokio::test]
+async fn what_is_narrowed_is_no_new_caller() {
+    let world = limited(Rates { mints: Some("2/h".parse().unwrap()), ..Rates::default() }).await;
+    let tenants = world.tenants().await;
+    let token = world.node.admin().mint("t", json!({"organization": "acme"}), &["member"]).await;
+    let holder = world.node.token(&token.secret);
+    let child = holder.post("/v1/tokens/narrow", json!({"name": "a"})).await.text_of("secret");
+    let child = world.node.token(&child);
+    let grandchild = child.post("/v1/tokens/narrow", json!({"name": "b"})).await.text_of("secret");
+    for caller in [&holder, &child, &world.node.token(&grandchild)] {
+        refused(caller, "/v1/tokens/narrow", json!({"name": "c"})).await;
+    }
+    tenants.owner.post("/v1/tokens/narrow", json!({"name": "d"})).await.expect(201);
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ async fn a_policy_restricts_nothing_until_it_is_set_and_each_change_is_on_the_lo
         ("max_live_tokens", json!(0)),
         ("rotation_due_days", json!(0)),
         ("rotation_enforced", json!(false)),
+        ("leak_response", json!("cascade")),
         ("allowed_roles", json!([])),
     ] {
         assert_eq!(policy[setting], off, "{setting}");

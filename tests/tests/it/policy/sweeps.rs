@@ -99,6 +99,45 @@ async fn after_the_clock_has_jumped_there_is_time_to_use_what_is_needed() {
 }
 
 #[tokio::test]
+async fn a_clock_that_was_ahead_does_not_stop_sweeps_once_it_is_set_back() {
+    let world = World::new().await;
+    let (tenants, token) = forgotten(&world).await;
+    let due = async || world.node.node().sweep_due().await.unwrap();
+    due().await;
+    // What a node left behind whose clock was ahead by a year.
+    let ahead = "UPDATE chancery_views.sweeps SET next_at = next_at + 365::bigint * 86400000000";
+    world.database.execute(ahead).await;
+    world.pass(31 * DAY);
+    tenants.owner.get("/v1/whoami").await.expect(200);
+    tenants.verifier.get("/v1/whoami").await.expect(200);
+    assert_eq!(due().await, 0, "it is given another time within the hour");
+    world.pass(HOUR);
+    assert_eq!(due().await, 1);
+    assert_eq!(tenants.verifier.code_of(&token.secret).await, "revoked");
+}
+
+#[tokio::test]
+async fn a_sweep_that_fails_is_done_as_soon_as_it_can_be() {
+    let world = World::new().await;
+    let (tenants, token) = forgotten(&world).await;
+    let other = "/v1/organizations/other/policy";
+    world.node.admin().patch(other, json!({"max_inactive_days": 30})).await.expect(200);
+    let also = world.node.admin().mint("also", json!({"organization": "other"}), &["member"]).await;
+    world.pass(31 * DAY);
+    for caller in [&tenants.owner, &tenants.verifier, &tenants.other_verifier] {
+        caller.get("/v1/whoami").await.expect(200);
+    }
+    assert_eq!(world.node.node().sweep_due().await.unwrap(), 0);
+    world.pass(HOUR);
+    world.database.execute("ALTER TABLE chancery_views.usage RENAME TO away").await;
+    world.node.node().sweep_due().await.unwrap_err();
+    world.database.execute("ALTER TABLE chancery_views.away RENAME TO usage").await;
+    assert_eq!(world.node.node().sweep_due().await.unwrap(), 2);
+    assert_eq!(tenants.verifier.code_of(&token.secret).await, "revoked");
+    assert_eq!(tenants.other_verifier.code_of(&also.secret).await, "revoked");
+}
+
+#[tokio::test]
 async fn what_is_narrowed_keeps_what_it_came_from() {
     let world = World::new().await;
     let (tenants, token) = forgotten(&world).await;

@@ -53,6 +53,10 @@ pub(crate) struct Args {
     /// Every role may be given to tokens
     #[arg(long, conflicts_with = "roles")]
     any_role: bool,
+    /// What a report does that proves that a token's secret is out: revoke it with everything that it minted, revoke it
+    /// alone, or flag it
+    #[arg(long, value_name = "RESPONSE", value_parser = ["cascade", "revoke", "flag"])]
+    leak_response: Option<String>,
     /// Only show what it would come to and hit
     #[arg(long)]
     dry_run: bool,
@@ -94,6 +98,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         rotation_due_days: args.rotation_due_days,
         rotation_enforced: args.rotation_enforced,
         allowed_roles: list(args.roles, args.any_role),
+        leak_response: args.leak_response,
         dry_run: args.dry_run,
     };
     let path = ["v1", "organizations", &organization, "policy"];
