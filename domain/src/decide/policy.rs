@@ -486,7 +486,7 @@ mod tests {
         world.narrow(&caller, None, |_| ()).unwrap();
         world.revoke(&admin(), brief, false).unwrap();
         room(&mut world, 0);
-        world.pass_almost(DAY - HOUR);
+        world.pass_almost(Duration::from_hours(23));
         room(&mut world, 0);
         world.pass(TICK);
         room(&mut world, 1);
