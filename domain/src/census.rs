@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 /// Tokens that one step looks at: between two steps, whoever waits for the state has its turn.
 const STEP: usize = 4_096;
+/// Members of families after which a step ends: their last uses are looked up together.
+const MEMBERS: usize = 65_536;
 
 /// How many live tokens stand against each setting of a policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,7 +66,8 @@ impl<'p> Census<'p> {
     }
 }
 
-/// A token that a sweep may have to revoke: it could be used for long enough.
+/// A token that a sweep may have to revoke: it could be used for long enough, and nothing that is known without its
+/// uses speaks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspect {
     /// The token.
@@ -73,8 +76,8 @@ pub struct Suspect {
     pub family: Vec<TokenId>,
 }
 
-/// Of some more tokens of a scope, those that could be used for longer than `days`, and where the next step begins if there
-/// are any left. Of the instance, only its own.
+/// Of some more tokens of a scope, those that could be used for longer than `days`, and where the next step begins if
+/// there are any left. Of the instance, only its own.
 pub fn suspects(
     state: &State,
     scope: Scope,
@@ -82,10 +85,38 @@ pub fn suspects(
     from: usize,
     at: Timestamp,
 ) -> (Vec<Suspect>, Option<usize>) {
-    let (tokens, next) = live_from(state, scope, from, at);
-    let old = tokens.filter(|token| is_inactive(state.usable_since(token), days, at));
-    let suspects = old.map(|token| Suspect { token: token.id, family: state.narrowed_from(token.id) });
-    (suspects.collect(), next)
+    let slots = state.tokens().of(scope.organization());
+    let end = (from + STEP).min(slots.len());
+    let (mut suspects, mut members) = (Vec::new(), 0);
+    for (place, slot) in slots.iter().enumerate().take(end).skip(from) {
+        if members >= MEMBERS {
+            return (suspects, Some(place));
+        }
+        let Some(token) = state.tokens().at(*slot) else { continue };
+        let is_old =
+            state.status(token, at) == Status::Live && is_inactive(state.usable_since(token), days, at);
+        if let Some(family) = is_old.then(|| silent_family(state, token.id, days, at)).flatten() {
+            members += family.len();
+            suspects.push(Suspect { token: token.id, family });
+        }
+    }
+    (suspects, (end < slots.len()).then_some(end))
+}
+
+/// The token and those narrowed from it; none where one of these is young: whoever narrowed it used the token then.
+fn silent_family(state: &State, token: TokenId, days: u32, at: Timestamp) -> Option<Vec<TokenId>> {
+    let mut family = vec![token];
+    let mut next = 0;
+    while let Some(id) = family.get(next).copied() {
+        for child in state.tokens().children(id).filter(|child| child.narrowed) {
+            if !is_inactive(child.created_at, days, at) {
+                return None;
+            }
+            family.push(child.id);
+        }
+        next += 1;
+    }
+    Some(family)
 }
 
 /// The live ones of a step's tokens.

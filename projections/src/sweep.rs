@@ -22,6 +22,7 @@ use eventlog::{Commit, Log, Random};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -37,6 +38,8 @@ const JITTER: Duration = Duration::from_mins(5);
 const LONGEST_GRACE: Duration = Duration::from_hours(24);
 /// Tokens that one commit revokes at most: for so long the state is locked at a time.
 const STEP: usize = 500;
+/// How many look for inactive tokens at a time on one node.
+const TURNS: usize = 2;
 /// Commits on a page.
 const PAGE: u32 = 1_000;
 /// How many lines the usage view may be behind. Past it a sweep waits for the view.
@@ -122,6 +125,9 @@ pub(crate) struct Sweeper {
     scribe: Scribe,
     usage: Arc<Usage>,
     random: Random,
+    /// Reading what is newer than the usage view costs as much as that is behind: only so many do it at a time, and
+    /// whoever else asks waits for a turn.
+    turns: Semaphore,
 }
 
 impl Sweeper {
@@ -133,7 +139,8 @@ impl Sweeper {
         random: &Random,
     ) -> Self {
         let (live, usage) = (Arc::clone(live), Arc::clone(usage));
-        Self { log: log.clone(), live, scribe: scribe.clone(), usage, random: random.clone() }
+        let (log, scribe, random) = (log.clone(), scribe.clone(), random.clone());
+        Self { log, live, scribe, usage, random, turns: Semaphore::new(TURNS) }
     }
 
     /// Sweeps what is due, every now and then, until it is told to stop.
@@ -154,6 +161,7 @@ impl Sweeper {
 
     /// The tokens of a scope that have been unused for more than `days`, in the order of their minting.
     pub(crate) async fn inactive(&self, scope: Scope, days: u32) -> Result<Vec<Inactive>, Failure> {
+        let _turn = self.turn().await;
         let mut fresh = self.fresh().await?;
         self.catch_up(&mut fresh).await?;
         let (mut found, mut from) = (Vec::new(), Some(0));
@@ -168,6 +176,7 @@ impl Sweeper {
     /// Revokes the tokens of a scope that its policy calls inactive, as whoever calls.
     pub(crate) async fn sweep(&self, scope: Scope, call: &Call) -> Result<Vec<Inactive>, Failure> {
         let days = self.live.read(|state| state.max_inactive_days(scope));
+        let _turn = self.turn().await;
         let mut fresh = self.fresh().await?;
         let (mut revoked, mut from) = (Vec::new(), Some(0).filter(|_| days > 0));
         while let Some(next) = from {
@@ -224,7 +233,11 @@ impl Sweeper {
     ) -> Result<(Vec<(Inactive, HashMap<TokenId, Option<Timestamp>>)>, Option<usize>), Failure> {
         let at = self.now();
         let (page, next) = self.live.read(|state| suspects(state, scope, days, from, at));
-        let family: Vec<TokenId> = page.iter().flat_map(|suspect| suspect.family.iter().copied()).collect();
+        let mut family: Vec<TokenId> =
+            page.iter().flat_map(|suspect| suspect.family.iter().copied()).collect();
+        // What was narrowed in several steps is in the family of each.
+        family.sort_unstable();
+        family.dedup();
         let mut last = if family.is_empty() {
             LastUses::new()
         } else {
@@ -244,6 +257,10 @@ impl Sweeper {
         let found = self.live.read(|state| page.iter().filter_map(|suspect| judge(state, suspect)).collect());
         tokio::task::yield_now().await;
         Ok((found, next))
+    }
+
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        self.turns.acquire().await.expect("turns are never closed")
     }
 
     /// What the usage view stands for, before anything is read from it.

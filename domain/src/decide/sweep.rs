@@ -138,6 +138,22 @@ mod tests {
     }
 
     #[test]
+    fn what_narrowed_a_moment_ago_is_not_looked_up() {
+        let mut world = World::with_tenants();
+        let parent = world.mint("acme", &["member"]);
+        let holder = world.caller(parent);
+        let child = world.narrow(&holder, None, |_| ()).unwrap();
+        world.pass(31 * DAY);
+        let found = |world: &World| {
+            let (found, _) = suspects(&world.state, world.scope("acme"), 30, 0, world.at);
+            found.into_iter().map(|suspect| (suspect.token, suspect.family)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&world), [(parent, vec![parent, child]), (child, vec![child])]);
+        world.narrow(&holder, None, |_| ()).unwrap();
+        assert_eq!(found(&world), [(child, vec![child])]);
+    }
+
+    #[test]
     fn what_is_not_known_or_has_not_begun_stays() {
         let mut world = World::with_tenants();
         allow(&mut world, 30);

@@ -122,14 +122,19 @@ async fn credentials_that_nobody_has_are_turned_away_by_address() {
 
 #[tokio::test]
 async fn what_is_narrowed_is_no_new_caller() {
-    let world = limited(Rates { mints: Some("2/h".parse().unwrap()), ..Rates::default() }).await;
+    let world = limited(Rates { mints: Some("8/h".parse().unwrap()), ..Rates::default() }).await;
     let tenants = world.tenants().await;
     let token = world.node.admin().mint("t", json!({"organization": "acme"}), &["member"]).await;
     let holder = world.node.token(&token.secret);
     let child = holder.post("/v1/tokens/narrow", json!({"name": "a"})).await.text_of("secret");
     let child = world.node.token(&child);
     let grandchild = child.post("/v1/tokens/narrow", json!({"name": "b"})).await.text_of("secret");
-    for caller in [&holder, &child, &world.node.token(&grandchild)] {
+    let grandchild = world.node.token(&grandchild);
+    for n in 0..6 {
+        let caller = [&holder, &child, &grandchild][n % 3];
+        caller.post("/v1/tokens/narrow", json!({"name": format!("n{n}")})).await.expect(201);
+    }
+    for caller in [&holder, &child, &grandchild] {
         refused(caller, "/v1/tokens/narrow", json!({"name": "c"})).await;
     }
     tenants.owner.post("/v1/tokens/narrow", json!({"name": "d"})).await.expect(201);
