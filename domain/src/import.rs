@@ -123,8 +123,12 @@ impl Hashes {
     /// revoked does not come back.
     pub fn known(&self, state: &State) -> SecretHash {
         let Some(imported) = self.imported.filter(|_| !state.imports().is_empty()) else { return self.own };
+        // Nobody had a text of this authority's own making before it did.
+        if state.tokens().by_secret(&self.own).is_some() {
+            return self.own;
+        }
         let slot = |hash: &SecretHash| state.tokens().slot_of(state.tokens().by_secret(hash)?.0.id);
-        let known = imported.into_iter().chain([self.own]).filter_map(|hash| Some((slot(&hash)?, hash)));
+        let known = imported.into_iter().filter_map(|hash| Some((slot(&hash)?, hash)));
         known.min_by_key(|(slot, _)| *slot).map_or(self.own, |(_, hash)| hash)
     }
 }

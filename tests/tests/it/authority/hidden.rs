@@ -11,12 +11,15 @@ fn without(answer: &Answer, asked: &str) -> (u16, Value) {
 
 async fn same(actor: &Actor, method: &str, template: &str, body: &Value, hidden: &str, absent: &str) {
     let mut answers = Vec::new();
+    // What is no id at all is refused before its caller is known, who is not told how far the log is.
+    let is_looked_for = absent != "not-an-id";
     for name in [hidden, absent] {
         let text = body.to_string().replace("NAME", name);
         let call = actor.call(method, &template.replace("NAME", name));
         let answer = if body.is_null() { call.send().await } else { call.body(text).send().await };
         answer.refused(404, "not_found");
-        answers.push((without(&answer, name), answer.headers.len()));
+        let headers = answer.headers.keys().filter(|name| is_looked_for || *name != "chancery-position");
+        answers.push((without(&answer, name), headers.count()));
     }
     assert_eq!(answers[0], answers[1], "{method} {template}");
 }

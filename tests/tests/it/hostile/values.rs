@@ -139,11 +139,19 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         | ("Explain", "draft")
         | ("InstanceChange", "policy") => Kind::Object,
         ("RevokeTokens", "expected_count") => Kind::Expected,
-        ("TokenFilter", "created_by") => Kind::Creator,
-        ("TokenFilter", "created_from" | "created_before") => Kind::Time,
-        ("TokenFilter", "role") => Kind::RoleName,
+        ("TokenFilter", name) => filter_kind(name),
         (_, name) if owner.ends_with("PolicyChange") => policy_kind(name, is_item),
         other => panic!("say in `values::kind` what {other:?} holds"),
+    }
+}
+
+/// What a part of a filter of tokens holds.
+fn filter_kind(name: &str) -> Kind {
+    match name {
+        "created_by" => Kind::Creator,
+        "created_from" | "created_before" => Kind::Time,
+        "role" => Kind::RoleName,
+        other => panic!("say in `values::filter_kind` what `{other}` holds"),
     }
 }
 
