@@ -103,7 +103,9 @@ async fn what_is_refused_is_on_the_record_also_of_a_dry_run() {
     let admin = world.node.token(&admin.secret);
     let mut items: Vec<Value> =
         (0..3).map(|n| key(&format!("k{n}"), "sha256", &hex(&sha256(&format!("k{n}"))))).collect();
-    items.iter_mut().for_each(|item| item["grants"] = json!(["owner"]));
+    for item in &mut items {
+        item["grants"] = json!(["owner"]);
+    }
     items.push(key("another name", "sha256", &hex(&sha256("known"))));
     for dry_run in [true, false] {
         let body = json!({"items": items, "dry_run": dry_run});
