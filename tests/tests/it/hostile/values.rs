@@ -123,7 +123,6 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         | ("PolicyChange", "answers")
         | ("RemoveMember" | "Offboard", "tokens")
         | ("Delete", "confirm")
-        | ("OrganizationPolicyChange", "leak_response")
         | ("NewRole", "level")
         | ("ImportKey", "algorithm") => Kind::Word,
         ("Revoke", "cascade")
@@ -159,6 +158,7 @@ fn filter_kind(name: &str) -> Kind {
 fn policy_kind(name: &str, is_item: bool) -> Kind {
     match name {
         "max_lifetime" | "default_lifetime" => Kind::Lifetime,
+        "leak_response" => Kind::Word,
         "allowed_roles" if is_item => Kind::Role,
         "max_inactive_days" => Kind::Count { most: 365 },
         "rotation_due_days" => Kind::Count { most: 3_650 },
