@@ -4,7 +4,7 @@
 //! first, and only the answer that nobody has it can be withheld. So no sender of garbage slows a known token down.
 
 use crate::edge::{Problem, codes};
-use domain::id::TokenId;
+use domain::id::{TokenId, UserId};
 use eventlog::Clock;
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
@@ -42,6 +42,8 @@ pub struct Rates {
     pub leaks: Option<Rate>,
     /// Of answers that nobody has a presented text.
     pub unknown: Option<Rate>,
+    /// Of invitations that one caller, from wherever, has sent by mail.
+    pub invitations: Option<Rate>,
 }
 
 /// What is limited.
@@ -51,6 +53,7 @@ pub(crate) enum Limited {
     Identify,
     Leaks,
     Unknown,
+    Invitations,
 }
 
 /// Who is counted together: a caller and where it calls from, as far as they are known.
@@ -63,6 +66,8 @@ pub(crate) enum Counted {
     Nobody,
     AdminToken,
     Token(TokenId),
+    /// In all sessions.
+    Person(UserId),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,6 +81,7 @@ pub(crate) struct Limits {
     identify: Option<Limit>,
     leaks: Option<Limit>,
     unknown: Option<Limit>,
+    invitations: Option<Limit>,
 }
 
 struct Limit {
@@ -111,6 +117,7 @@ impl Limits {
             identify: limit("identify", rates.identify),
             leaks: limit("leaks", rates.leaks),
             unknown: limit("unknown", rates.unknown),
+            invitations: limit("invitations", rates.invitations),
         }
     }
 
@@ -121,6 +128,7 @@ impl Limits {
             Limited::Identify => &self.identify,
             Limited::Leaks => &self.leaks,
             Limited::Unknown => &self.unknown,
+            Limited::Invitations => &self.invitations,
         };
         limit.as_ref().map_or(Ok(()), |limit| limit.count((caller, address.map(network))))
     }
@@ -166,6 +174,11 @@ impl Rate {
     /// So many calls a minute.
     pub fn per_minute(calls: NonZeroU32) -> Self {
         Self { calls, time: Duration::from_mins(1) }
+    }
+
+    /// So many calls an hour.
+    pub fn per_hour(calls: NonZeroU32) -> Self {
+        Self { calls, time: Duration::from_hours(1) }
     }
 }
 

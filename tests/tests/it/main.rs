@@ -17,6 +17,7 @@ mod kill;
 mod life;
 mod limits;
 mod load;
+mod mail;
 mod nodes;
 mod openapi;
 mod outage;
