@@ -36,24 +36,24 @@ pub struct Rate {
 pub struct Rates {
     /// Of minting and narrowing.
     pub mints: Option<Rate>,
+    /// Of invitations that one caller, from wherever, has sent by mail.
+    pub invitations: Option<Rate>,
     /// Of looking for whose a text is.
     pub identify: Option<Rate>,
     /// Of reports of leaks.
     pub leaks: Option<Rate>,
     /// Of answers that nobody has a presented text.
     pub unknown: Option<Rate>,
-    /// Of invitations that one caller, from wherever, has sent by mail.
-    pub invitations: Option<Rate>,
 }
 
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limited {
     Mints,
+    Invitations,
     Identify,
     Leaks,
     Unknown,
-    Invitations,
 }
 
 /// Who is counted together: a caller and where it calls from, as far as they are known.
@@ -78,10 +78,10 @@ struct Label {
 /// The limits of a node. Each node counts for itself.
 pub(crate) struct Limits {
     mints: Option<Limit>,
+    invitations: Option<Limit>,
     identify: Option<Limit>,
     leaks: Option<Limit>,
     unknown: Option<Limit>,
-    invitations: Option<Limit>,
 }
 
 struct Limit {
@@ -114,10 +114,10 @@ impl Limits {
         };
         Self {
             mints: limit("mints", rates.mints),
+            invitations: limit("invitations", rates.invitations),
             identify: limit("identify", rates.identify),
             leaks: limit("leaks", rates.leaks),
             unknown: limit("unknown", rates.unknown),
-            invitations: limit("invitations", rates.invitations),
         }
     }
 
@@ -125,10 +125,10 @@ impl Limits {
     pub(crate) fn count(&self, what: Limited, (caller, address): Who) -> Result<(), Problem> {
         let limit = match what {
             Limited::Mints => &self.mints,
+            Limited::Invitations => &self.invitations,
             Limited::Identify => &self.identify,
             Limited::Leaks => &self.leaks,
             Limited::Unknown => &self.unknown,
-            Limited::Invitations => &self.invitations,
         };
         limit.as_ref().map_or(Ok(()), |limit| limit.count((caller, address.map(network))))
     }

@@ -116,10 +116,10 @@ struct FileSettings {
     queue: Option<usize>,
     request_timeout: Option<String>,
     limit_mints: Option<Limit>,
+    limit_invitations: Option<Limit>,
     limit_identify: Option<Limit>,
     limit_leaks: Option<Limit>,
     limit_unknown: Option<Limit>,
-    limit_invitations: Option<Limit>,
     partner_keys_file: Option<PathBuf>,
     smtp_url: Option<String>,
     smtp_user: Option<String>,
@@ -133,10 +133,10 @@ impl FileSettings {
     fn limits(&self) -> LimitArgs {
         LimitArgs {
             limit_mints: self.limit_mints,
+            limit_invitations: self.limit_invitations,
             limit_identify: self.limit_identify,
             limit_leaks: self.limit_leaks,
             limit_unknown: self.limit_unknown,
-            limit_invitations: self.limit_invitations,
         }
     }
 

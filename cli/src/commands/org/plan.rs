@@ -149,7 +149,7 @@ impl Plan {
         }
         self.place(is, None, wanted, ends)?;
         for (project, described) in &file.projects {
-            self.place(is, Some(project.clone()), &described.members, ends)?;
+            self.place(is, Some(project), &described.members, ends)?;
         }
         // An organization keeps an owner, so a new one comes before the one before goes.
         self.steps.sort_by_key(|step| match step {
@@ -160,12 +160,18 @@ impl Plan {
         Ok(())
     }
 
-    fn place(&mut self, is: &Current, project: Place, wanted: &Members, ends: Ends) -> Result<(), Failure> {
+    fn place(
+        &mut self,
+        is: &Current,
+        project: Option<&str>,
+        wanted: &Members,
+        ends: Ends,
+    ) -> Result<(), Failure> {
         let mut met = BTreeSet::new();
-        for (key, standing) in is.people_at(project.as_deref()) {
+        for (key, standing) in is.people_at(project) {
             let id = standing.user_id();
             let named = [Some(key.clone()), id].into_iter().flatten().find(|name| wanted.contains_key(name));
-            let (role, project) = (standing.role().to_owned(), project.clone());
+            let (role, project) = (standing.role().to_owned(), project.map(str::to_owned));
             match (named, standing) {
                 (Some(name), Standing::Member(_)) => {
                     let after = wanted[&name].clone();
@@ -191,7 +197,7 @@ impl Plan {
                     "members: `{email}` is the id of no member; name who is to be invited by mail address"
                 )));
             }
-            let (email, role, project) = (email.clone(), role.clone(), project.clone());
+            let (email, role, project) = (email.clone(), role.clone(), project.map(str::to_owned));
             self.steps.push(if project.is_some() && is.user_id(&email).is_some() {
                 Step::SetMemberRole { member: email, project, before: None, after: role }
             } else {

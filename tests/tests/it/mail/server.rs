@@ -14,8 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-const USER: &str = "chancery";
-const PASSWORD: &str = "a password of the mail server";
+/// Who may log in.
+pub(crate) const USER: &str = "chancery";
+/// With what.
+pub(crate) const PASSWORD: &str = "a password of the mail server";
 
 /// How the server is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,11 +85,6 @@ impl MailServer {
 
     pub(crate) fn credentials(&self) -> Option<(String, SecretString)> {
         (self.way != Way::Open).then(|| (USER.to_owned(), PASSWORD.into()))
-    }
-
-    /// Who may log in, with what.
-    pub(crate) fn log_in(&self) -> (&'static str, &'static str) {
-        (USER, PASSWORD)
     }
 
     /// The certificate, PEM.

@@ -1,4 +1,5 @@
 use super::{Finder, dump, legible_with, search};
+use crate::mail::server::{PASSWORD, USER};
 use crate::mail::{MailServer, Way, text_in};
 use serde_json::json;
 
@@ -14,11 +15,10 @@ async fn the_text_of_a_mailed_invitation_is_found_nowhere_but_in_the_mail() {
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let (user, password) = server.log_in();
-    let (password_file, authority) = (file("password", password), file("ca.pem", server.authority()));
+    let (password_file, authority) = (file("password", PASSWORD), file("ca.pem", server.authority()));
     let mut binary = legible_with(&[
         ("CHANCERY_SMTP_URL", &server.url()),
-        ("CHANCERY_SMTP_USER", user),
+        ("CHANCERY_SMTP_USER", USER),
         ("CHANCERY_SMTP_PASSWORD_FILE", &password_file),
         ("CHANCERY_SMTP_CA_FILE", &authority),
         ("CHANCERY_MAIL_FROM", "chancery@example.org"),
@@ -27,7 +27,7 @@ async fn the_text_of_a_mailed_invitation_is_found_nowhere_but_in_the_mail() {
     .await;
     let admin = binary.admin();
     admin.organization("acme").await;
-    let (mut secrets, mut answers) = (vec![password.to_owned()], String::new());
+    let (mut secrets, mut answers) = (vec![PASSWORD.to_owned()], String::new());
     for number in 0..8 {
         let body = json!({"email": format!("ada{number}@example.org"), "role": "member"});
         let invite = admin.call("POST", "/v1/organizations/acme/invitations").key(&format!("k{number}"));

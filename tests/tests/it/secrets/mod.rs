@@ -75,7 +75,9 @@ async fn legible() -> Binary {
 /// The same with other settings.
 async fn legible_with(variables: &[(&str, &str)]) -> Binary {
     let mut binary = Binary::alone().variable("RUST_LOG", "trace");
-    variables.iter().for_each(|(name, value)| binary.set(name, value));
+    for (name, value) in variables {
+        binary.set(name, value);
+    }
     binary.start().await;
     let mut superuser = binary.postgres().connect().await.unwrap();
     for statement in [
