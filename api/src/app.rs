@@ -7,6 +7,7 @@ use crate::error::{invalid, problem, unauthenticated};
 use crate::front::Front;
 use crate::leaks::partner::PartnerKeys;
 use crate::limits::{Counted, Limited, Limits, Rates};
+use crate::mail::Mailer;
 use crate::{openapi, system};
 use axum::Router;
 use domain::authority::{self, Caller, Credential};
@@ -44,6 +45,7 @@ struct Shared {
     metrics: Registry,
     limits: Limits,
     partner_keys: PartnerKeys,
+    mail: Option<Mailer>,
 }
 
 /// What a node's API is told.
@@ -57,6 +59,8 @@ pub struct Options {
     pub rates: Rates,
     /// Whose signatures on reports of leaks are believed.
     pub partner_keys: PartnerKeys,
+    /// What sends invitations; without it their texts are in the answers.
+    pub mail: Option<Mailer>,
 }
 
 impl App {
@@ -93,6 +97,22 @@ impl App {
     /// Whose signatures on reports of leaks are believed.
     pub(crate) fn partner_keys(&self) -> &PartnerKeys {
         &self.0.partner_keys
+    }
+
+    /// What sends mail, where that is set up.
+    pub(crate) fn mail(&self) -> Option<&Mailer> {
+        self.0.mail.as_ref()
+    }
+
+    /// Counts an invitation that goes out by mail: of a person in all sessions together, and from wherever. Who may not
+    /// call at all is told so by what follows.
+    pub(crate) fn limit_inviter(&self, session: &Session) -> Result<(), Problem> {
+        let inviter = self.node().live().read(|state| {
+            let caller = self.again(state, session).ok()?;
+            let person = caller.token().and_then(|token| token.person).map(Counted::Person);
+            Some(person.unwrap_or_else(|| counted(state, &caller)))
+        });
+        inviter.map_or(Ok(()), |inviter| self.0.limits.count(Limited::Invitations, (inviter, None)))
     }
 
     /// Counts a call of a caller whose credential is in force, or of an address; refuses one that is too many.
@@ -283,8 +303,11 @@ pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
     let edge = Metrics::register(&mut registry);
     system::metrics::register(&mut registry, node.live());
     let limits = Limits::new(options.rates, node.live().clock(), &mut registry);
-    let Options { admin, partner_keys, with_metrics, .. } = options;
-    let app = App(Arc::new(Shared { node, admin, metrics: registry, limits, partner_keys }));
+    let Options { admin, partner_keys, mail, with_metrics, .. } = options;
+    if let Some(mail) = &mail {
+        mail.register(&mut registry);
+    }
+    let app = App(Arc::new(Shared { node, admin, metrics: registry, limits, partner_keys, mail }));
     let (routes, document) = openapi::routes();
     let mut routes = routes.with_state(app.clone()).merge(crate::edge::docs::routes(&document));
     if with_metrics {

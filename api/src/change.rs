@@ -8,7 +8,7 @@ use crate::error::{invalid, problem};
 use axum::extract::FromRequestParts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::decide::{Command, Repeat, Request};
+use domain::decide::{Command, Invite, Reissue, Repeat, Request};
 use domain::event::Subject;
 use eventlog::Personal;
 use http::HeaderMap;
@@ -134,15 +134,14 @@ impl App {
         conditions: Conditions,
         command: Command,
     ) -> Result<Done, Problem> {
-        let seals = matches!(
-            command,
-            Command::Mint(_)
-                | Command::Narrow(_)
-                | Command::Rotate(_)
-                | Command::Invite(_)
-                | Command::Reissue(_)
-                | Command::Accept(_)
-        );
+        let seals = match &command {
+            Command::Mint(_) | Command::Narrow(_) | Command::Rotate(_) | Command::Accept(_) => true,
+            // What goes out by mail is handed to nobody else, and kept nowhere.
+            Command::Invite(Invite { giving, .. }) | Command::Reissue(Reissue { giving, .. }) => {
+                !giving.by_mail
+            }
+            _ => false,
+        };
         let seal = conditions.key.as_deref().filter(|_| seals).map(|key| session.seal_key(key));
         let body = serde_json::to_string(body).expect("a request body can be written again");
         if self.holds_admin_token(&body) {

@@ -4,7 +4,7 @@
 //! first, and only the answer that nobody has it can be withheld. So no sender of garbage slows a known token down.
 
 use crate::edge::{Problem, codes};
-use domain::id::TokenId;
+use domain::id::{TokenId, UserId};
 use eventlog::Clock;
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
@@ -38,6 +38,8 @@ pub struct Rate {
 pub struct Rates {
     /// Of minting and narrowing.
     pub mints: Option<Rate>,
+    /// Of invitations that one caller, from wherever, has sent by mail.
+    pub invitations: Option<Rate>,
     /// Of looking for whose a text is.
     pub identify: Option<Rate>,
     /// Of reports of leaks.
@@ -54,6 +56,7 @@ pub struct Rates {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limited {
     Mints,
+    Invitations,
     Identify,
     Leaks,
     Unknown,
@@ -71,6 +74,8 @@ pub(crate) enum Counted {
     Nobody,
     AdminToken,
     Token(TokenId),
+    /// In all sessions.
+    Person(UserId),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -81,6 +86,7 @@ struct Label {
 /// The limits of a node. Each node counts for itself.
 pub(crate) struct Limits {
     mints: Option<Limit>,
+    invitations: Option<Limit>,
     identify: Option<Limit>,
     leaks: Option<Limit>,
     unknown: Option<Limit>,
@@ -120,6 +126,7 @@ impl Limits {
         };
         Self {
             mints: limit("mints", rates.mints),
+            invitations: limit("invitations", rates.invitations),
             identify: limit("identify", rates.identify),
             leaks: limit("leaks", rates.leaks),
             unknown: limit("unknown", rates.unknown),
@@ -161,6 +168,7 @@ impl Limits {
     fn limit(&self, what: Limited) -> Option<&Limit> {
         match what {
             Limited::Mints => self.mints.as_ref(),
+            Limited::Invitations => self.invitations.as_ref(),
             Limited::Identify => self.identify.as_ref(),
             Limited::Leaks => self.leaks.as_ref(),
             Limited::Unknown => self.unknown.as_ref(),
@@ -231,6 +239,11 @@ impl Rate {
     /// So many calls a minute.
     pub fn per_minute(calls: NonZeroU32) -> Self {
         Self { calls, time: Duration::from_mins(1) }
+    }
+
+    /// So many calls an hour.
+    pub fn per_hour(calls: NonZeroU32) -> Self {
+        Self { calls, time: Duration::from_hours(1) }
     }
 }
 

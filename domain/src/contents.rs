@@ -2,10 +2,12 @@
 
 use crate::authority::Caller;
 use crate::decide::ScopeText;
+use crate::id::{OrganizationId, UserId};
 use crate::rejection::Rejection;
 use crate::scope::Scope;
-use crate::state::{State, Status, Token};
+use crate::state::{InvitationStatus, State, Status, Token};
 use crate::time::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What there is in an organization or a project. It is counted step by step: between two steps, whoever waits for the
@@ -22,8 +24,19 @@ pub struct Contents {
     pub revoked: u64,
     /// Live tokens of the organization that hold a role at the project: they lose it.
     pub holders: u64,
+    /// Its members and who can still accept an invitation to it, if the caller may read them.
+    pub people: Option<Heads>,
     /// How many tokens of the organization have been looked at.
     looked_at: usize,
+}
+
+/// People who are there, or may come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heads {
+    /// Persons who have a role at the place or inside it.
+    pub members: u64,
+    /// Invitations to it that can be accepted.
+    pub invitations: u64,
 }
 
 /// Tokens that one step looks at.
@@ -54,6 +67,9 @@ impl Contents {
         if let (false, Scope::Organization(id)) = (is_left, place) {
             self.projects = state.projects_after(id, None).count() as u64;
         }
+        if !is_left && caller.may(state, "members:read", place) {
+            self.people = place.organization().map(|id| heads(state, id, place, at));
+        }
         Ok(is_left)
     }
 
@@ -70,6 +86,14 @@ impl Contents {
             self.holders += u64::from(holds);
         }
     }
+}
+
+fn heads(state: &State, organization: OrganizationId, place: Scope, at: Timestamp) -> Heads {
+    let inside = state.people().members_after(organization, None).filter(|one| place.contains(one.place));
+    let persons: BTreeSet<UserId> = inside.map(|member| member.user).collect();
+    let given = state.people().invitations_after(organization, None);
+    let open = given.filter(|one| place.contains(one.place) && one.status(at) == InvitationStatus::Open);
+    Heads { members: persons.len() as u64, invitations: open.count() as u64 }
 }
 
 #[cfg(test)]
@@ -100,6 +124,34 @@ mod tests {
         assert_eq!(counted(&world, "acme"), [2, 3, 1, 1, 0]);
         assert_eq!(counted(&world, "acme/web"), [0, 1, 0, 1, 1]);
         assert_eq!(counted(&world, "other"), [1, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn members_and_open_invitations_are_counted_for_who_may_read_them() {
+        let mut world = World::with_tenants();
+        for (place, role, accepts) in [
+            ("acme", "member", true),
+            ("acme", "member", false),
+            ("acme/web", "project-reader", true),
+            ("acme/api", "project-reader", false),
+        ] {
+            let (_, text) = world.invite(&admin(), place, role).unwrap();
+            if accepts {
+                world.accept(&text.unwrap()).unwrap();
+            }
+        }
+        let people = |caller: &Caller, scope: &str| {
+            let mut contents = Contents::default();
+            while contents.step(&world.state, caller, &scope_text(scope), world.at).unwrap() {}
+            contents.people.map(|Heads { members, invitations }| (members, invitations))
+        };
+        assert_eq!(people(&admin(), "acme"), Some((2, 2)));
+        assert_eq!(people(&admin(), "acme/web"), Some((1, 0)));
+        assert_eq!(people(&admin(), "acme/api"), Some((0, 1)));
+        let late = world.at.after(Duration::from_hours(7 * 24));
+        let mut contents = Contents::default();
+        while contents.step(&world.state, &admin(), &scope_text("acme"), late).unwrap() {}
+        assert_eq!(contents.people, Some(Heads { members: 2, invitations: 0 }));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::actor::Actor;
 use crate::database::Database;
 use api::edge::serve::Options as ServeOptions;
 use api::edge::{self, Ended, RequestIds, TrustedProxies};
-use api::{AdminToken, App, PartnerKeys, Rates};
+use api::{AdminToken, App, MailSettings, Mailer, PartnerKeys, Rates};
 use domain::event::Answers;
 use domain::state::State;
 use eventlog::{Clock, Faults, Log, Random, Settings};
@@ -60,6 +60,8 @@ pub struct NodeOptions {
     pub rates: Rates,
     /// Whose signatures on reports of leaks are believed.
     pub partner_keys: PartnerKeys,
+    /// How it sends mail; none unless a test has a server.
+    pub mail: Option<MailSettings>,
 }
 
 /// A node that serves on a port of its own.
@@ -91,6 +93,7 @@ impl NodeOptions {
             faults: Faults::default(),
             rates: Rates::default(),
             partner_keys: PartnerKeys::default(),
+            mail: None,
         }
     }
 
@@ -153,10 +156,10 @@ impl NodeOptions {
         };
         let node = Node::start(log, options, starting).await?;
         let admin = AdminToken::new(ADMIN, &Random::system());
-        let (app, router, metrics) = api::router(
-            node,
-            api::Options { admin, with_metrics: true, rates: self.rates, partner_keys: self.partner_keys },
-        );
+        let (rates, partner_keys) = (self.rates, self.partner_keys);
+        let mail = self.mail.map(|settings| Mailer::new(settings).unwrap());
+        let (app, router, metrics) =
+            api::router(node, api::Options { admin, with_metrics: true, rates, partner_keys, mail });
         let ids = RequestIds::new(u32::from_le_bytes(self.random.bytes()));
         let proxies = TrustedProxies::new(self.trusted_proxies);
         let stack = app.stack(ids, proxies, self.timeout, Some(Arc::clone(&metrics)));

@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod create;
 pub(crate) mod list;
+mod mail;
 pub(crate) mod reissue;
 pub(crate) mod show;
 pub(crate) mod withdraw;
@@ -10,6 +11,7 @@ pub(crate) mod withdraw;
 use crate::app::App;
 use crate::change::Done;
 use crate::edge::{Problem, codes};
+use crate::mail::Handover;
 use crate::people;
 use crate::respond::Answer;
 use crate::wire;
@@ -43,6 +45,7 @@ pub(crate) fn view(state: &State, invitation: &Invitation, at: Timestamp) -> wir
         role: invitation.role.to_string(),
         status: status.to_owned(),
         delivery: delivery.to_owned(),
+        mail: None,
         secret: None,
         created_at: invitation.created_at.to_string(),
         created_by: invitation.inviter.by.to_string(),
@@ -53,7 +56,12 @@ pub(crate) fn view(state: &State, invitation: &Invitation, at: Timestamp) -> wir
 }
 
 /// The answer to a change of an invitation: it as it is now, with its text where there is one to hand out.
-async fn changed(app: &App, done: Done, is_new: bool) -> Result<Answer<wire::Invitation>, Problem> {
+async fn changed(
+    app: &App,
+    done: Done,
+    mail: Option<Handover>,
+    is_new: bool,
+) -> Result<Answer<wire::Invitation>, Problem> {
     let Subject::Invitation(organization, id) = done.subject else {
         return Err(Problem::new(codes::INTERNAL));
     };
@@ -64,6 +72,7 @@ async fn changed(app: &App, done: Done, is_new: bool) -> Result<Answer<wire::Inv
         .read(|state| state.people().invitation(organization, id).map(|found| view(state, found, at)));
     let mut invitation = found.ok_or_else(|| Problem::new(codes::NOT_FOUND))?;
     people::open(app, vec![&mut invitation.email]).await;
+    invitation.mail = mail.map(|handover| handover.name().to_owned());
     invitation.secret = done.secret;
     let revision = invitation.revision;
     let answer = if is_new {

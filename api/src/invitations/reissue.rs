@@ -1,3 +1,4 @@
+use super::mail::{self, GivingOut};
 use crate::app::App;
 use crate::auth::Session;
 use crate::change::Conditions;
@@ -12,7 +13,7 @@ use domain::decide::{Command, Reissue};
 /// Give an invitation another text
 ///
 /// For a text that was lost, has expired, or that nobody was told; the one before is no longer accepted. Needs what
-/// inviting needs. The answer holds the text as `secret`, this once.
+/// inviting needs. The text goes by mail, or is in the answer, as that of a new invitation.
 #[utoipa::path(
     post, path = "/v1/organizations/{organization}/invitations/{invitation}/reissue",
     operation_id = "invitations.reissue", tag = "invitations",
@@ -33,12 +34,13 @@ pub(crate) async fn reissue(
     body: Option<Json<wire::ReissueInvitation>>,
 ) -> Result<Answer<wire::Invitation>, Problem> {
     let body = body.map(|Json(body)| body).unwrap_or_default();
+    mail::require_within_limit(&app, &session)?;
     let command = Command::Reissue(Reissue {
         organization: organization.clone(),
         invitation: people::read_id("invitation", &invitation)?,
         giving: super::create::giving(&app, body.expires_in.as_deref())?,
     });
-    let path = [organization.as_str(), invitation.as_str()];
-    let done = app.change(&session, "invitations.reissue", &path, &body, conditions, command).await?;
-    super::changed(&app, done, false).await
+    let path = vec![organization, invitation];
+    let giving_out = GivingOut { session, operation: "invitations.reissue", path, body, conditions, command };
+    mail::give_out(app, giving_out).await
 }

@@ -35,5 +35,5 @@ pub(crate) async fn withdraw(
     });
     let path = [organization.as_str(), invitation.as_str()];
     let done = app.change(&session, "invitations.withdraw", &path, &(), conditions, command).await?;
-    super::changed(&app, done, false).await
+    super::changed(&app, done, None, false).await
 }

@@ -13,7 +13,8 @@ use domain::query::Read;
 
 /// Count what is in an organization
 ///
-/// Its projects, and its tokens by what has become of them: what a deletion would end. Needs `tokens:read`.
+/// Its projects, its tokens by what has become of them, and, if the caller may read them (`members:read`), its members
+/// and open invitations: what a deletion would end. Needs `tokens:read`.
 #[utoipa::path(
     get, path = "/v1/organizations/{organization}/contents", operation_id = "organizations.contents",
     tag = "organizations",
@@ -53,8 +54,14 @@ pub(crate) async fn count(
     Ok((counted, position))
 }
 
-/// The tokens of what was counted.
+/// The tokens and the people of what was counted.
 pub(crate) fn view(counted: &Contents) -> wire::Contents {
-    let Contents { live, expired, revoked, .. } = *counted;
-    wire::Contents { projects: None, tokens: wire::TokenCounts { live, expired, revoked }, holders: None }
+    let Contents { live, expired, revoked, people, .. } = *counted;
+    wire::Contents {
+        projects: None,
+        tokens: wire::TokenCounts { live, expired, revoked },
+        holders: None,
+        members: people.map(|heads| heads.members),
+        invitations: people.map(|heads| heads.invitations),
+    }
 }

@@ -11,8 +11,8 @@ use domain::decide::ScopeText;
 
 /// Count what is in a project
 ///
-/// Its tokens by what has become of them, and the live tokens of the organization that hold a role at it: what a
-/// deletion would end. Needs `tokens:read`.
+/// Its tokens by what has become of them, the live tokens of the organization that hold a role at it and, if the caller
+/// may read them (`members:read`), its members and open invitations: what a deletion would end. Needs `tokens:read`.
 #[utoipa::path(
     get, path = "/v1/organizations/{organization}/projects/{project}/contents", operation_id = "projects.contents",
     tag = "projects",

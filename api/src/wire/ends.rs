@@ -59,6 +59,12 @@ pub struct Contents {
     /// Of a project: live tokens of the organization that hold a role at it. A deletion takes that role from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holders: Option<u64>,
+    /// Persons who have a role in it; absent for who may not read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<u64>,
+    /// Invitations to it that can be accepted; absent for who may not read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitations: Option<u64>,
 }
 
 /// How many tokens there are, by what has become of them.

@@ -28,6 +28,12 @@ pub struct Invitation {
     /// nobody has it yet, and an owner can ask for it with `reissue`.
     #[schema(example = "answer")]
     pub delivery: String,
+    /// What became of the mail, in the answer that has it sent, this once: `sent` (the mail server took it), `retrying`
+    /// (the server could not be reached, or says to try later; that is done for some minutes) or `refused` (the server
+    /// does not take it, or there is no address any more).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sent")]
+    pub mail: Option<String>,
     /// Its text, to be accepted with. It is shown this once; give it to nobody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,

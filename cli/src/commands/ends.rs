@@ -103,6 +103,8 @@ fn in_words(contents: &Contents) -> String {
         contents.projects.map(|count| number(count, "project")).into_iter().collect();
     parts.push(number(contents.tokens.live, "live token"));
     parts.extend(contents.holders.map(|count| format!("roles at it of {}", number(count, "other token"))));
+    parts.extend(contents.members.map(|count| number(count, "member")));
+    parts.extend(contents.invitations.map(|count| number(count, "open invitation")));
     parts.join(", ")
 }
 
@@ -115,6 +117,8 @@ pub(super) fn pairs(contents: &Contents) -> Vec<(&'static str, String)> {
         ("EXPIRED TOKENS", contents.tokens.expired.to_string()),
         ("REVOKED TOKENS", contents.tokens.revoked.to_string()),
         ("HOLDERS", text(contents.holders)),
+        ("MEMBERS", text(contents.members)),
+        ("INVITATIONS", text(contents.invitations)),
     ]
 }
 
@@ -126,9 +130,17 @@ mod tests {
     #[test]
     fn what_ends_is_said_in_words() {
         let tokens = TokenCounts { live: 12, expired: 3, revoked: 1 };
-        let of_organization = Contents { projects: Some(1), tokens, holders: None };
-        assert_eq!(in_words(&of_organization), "1 project, 12 live tokens");
-        let of_project = Contents { projects: None, holders: Some(2), ..of_organization };
+        let (members, invitations) = (Some(1), Some(0));
+        let of_organization = Contents { projects: Some(1), tokens, holders: None, members, invitations };
+        let words = "1 project, 12 live tokens, 1 member, 0 open invitations";
+        assert_eq!(in_words(&of_organization), words);
+        let of_project = Contents {
+            projects: None,
+            holders: Some(2),
+            members: None,
+            invitations: None,
+            ..of_organization
+        };
         assert_eq!(in_words(&of_project), "12 live tokens, roles at it of 2 other tokens");
         insta::assert_snapshot!(table::pairs(&pairs(&of_project)), @r"
         LIVE TOKENS     12

@@ -52,6 +52,7 @@ impl Row for Invitation {
             ("ROLE", self.role.clone()),
             ("STATUS", self.status.clone()),
             ("DELIVERY", self.delivery.clone()),
+            ("MAIL", text(self.mail.as_deref())),
             ("CREATED", exact(&self.created_at, now)),
             ("CREATED BY", self.created_by.clone()),
             ("EXPIRES", exact(&self.expires_at, now)),

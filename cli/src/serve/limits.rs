@@ -33,6 +33,9 @@ pub(crate) struct LimitArgs {
     /// Tokens that one caller mints or narrows from one address, or `off` [default: 1200/m]
     #[arg(long, env = "CHANCERY_LIMIT_MINTS", value_name = "RATE", value_parser = read)]
     pub(crate) limit_mints: Option<Limit>,
+    /// Invitations that one caller has sent by mail, or `off` [default: 200/h]
+    #[arg(long, env = "CHANCERY_LIMIT_INVITATIONS", value_name = "RATE", value_parser = read)]
+    pub(crate) limit_invitations: Option<Limit>,
     /// Texts that one caller identifies from one address, or `off` [default: 120/m]
     #[arg(long, env = "CHANCERY_LIMIT_IDENTIFY", value_name = "RATE", value_parser = read)]
     pub(crate) limit_identify: Option<Limit>,
@@ -53,12 +56,15 @@ pub(crate) struct LimitArgs {
 impl LimitArgs {
     /// The rates, each by the first that says one.
     pub(super) fn rates(self, file: Self) -> Rates {
-        let rate = |given: Option<Limit>, file: Option<Limit>, usual: u32| match given.or(file) {
+        let any = |given: Option<Limit>, file: Option<Limit>, usual: Option<Rate>| match given.or(file) {
             Some(Limit(rate)) => rate,
-            None => NonZeroU32::new(usual).map(Rate::per_minute),
+            None => usual,
         };
+        let rate = |given, file, usual| any(given, file, NonZeroU32::new(usual).map(Rate::per_minute));
+        let hourly = NonZeroU32::new(200).map(Rate::per_hour);
         Rates {
             mints: rate(self.limit_mints, file.limit_mints, 1_200),
+            invitations: any(self.limit_invitations, file.limit_invitations, hourly),
             identify: rate(self.limit_identify, file.limit_identify, 120),
             leaks: rate(self.limit_leaks, file.limit_leaks, 60),
             unknown: rate(self.limit_unknown, file.limit_unknown, 1_200),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod limits;
+mod mail;
 mod settings;
 mod start;
 

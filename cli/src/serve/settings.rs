@@ -1,8 +1,9 @@
 //! The settings of `chancery serve`: flag, variable, key in `chancery.toml`; the first found wins.
 
 use super::limits::{Limit, LimitArgs};
+use super::mail::MailArgs;
 use anyhow::{Context, Result, bail};
-use api::Rates;
+use api::{MailSettings, Rates};
 use clap::{Args, ValueEnum};
 use domain::event::Answers;
 use ipnet::IpNet;
@@ -85,6 +86,8 @@ pub(crate) struct ServeArgs {
     /// File of the public keys with which a secret-scanning partner signs its reports of leaks
     #[arg(long, env = "CHANCERY_PARTNER_KEYS_FILE", value_name = "FILE")]
     pub(crate) partner_keys_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) mail: MailArgs,
     /// Settings file [default: chancery.toml where it is started, if there]
     #[arg(long, env = "CHANCERY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -113,23 +116,42 @@ struct FileSettings {
     queue: Option<usize>,
     request_timeout: Option<String>,
     limit_mints: Option<Limit>,
+    limit_invitations: Option<Limit>,
     limit_identify: Option<Limit>,
     limit_leaks: Option<Limit>,
     limit_unknown: Option<Limit>,
     limit_imports: Option<Limit>,
     limit_known_keys: Option<Limit>,
     partner_keys_file: Option<PathBuf>,
+    smtp_url: Option<String>,
+    smtp_user: Option<String>,
+    smtp_password_file: Option<PathBuf>,
+    smtp_ca_file: Option<PathBuf>,
+    mail_from: Option<String>,
+    public_url: Option<String>,
 }
 
 impl FileSettings {
     fn limits(&self) -> LimitArgs {
         LimitArgs {
             limit_mints: self.limit_mints,
+            limit_invitations: self.limit_invitations,
             limit_identify: self.limit_identify,
             limit_leaks: self.limit_leaks,
             limit_unknown: self.limit_unknown,
             limit_imports: self.limit_imports,
             limit_known_keys: self.limit_known_keys,
+        }
+    }
+
+    fn mail(&self) -> MailArgs {
+        MailArgs {
+            smtp_url: self.smtp_url.clone(),
+            smtp_user: self.smtp_user.clone(),
+            smtp_password_file: self.smtp_password_file.clone(),
+            smtp_ca_file: self.smtp_ca_file.clone(),
+            mail_from: self.mail_from.clone(),
+            public_url: self.public_url.clone(),
         }
     }
 }
@@ -155,12 +177,14 @@ pub(crate) struct Settings {
     pub(crate) request_timeout: Duration,
     pub(crate) rates: Rates,
     pub(crate) partner_keys_file: Option<PathBuf>,
+    pub(crate) mail: Option<MailSettings>,
 }
 
 impl Settings {
     pub(crate) fn read(args: ServeArgs) -> Result<Self> {
         let file = read_file(args.config.as_deref())?;
         let rates = args.limits.rates(file.limits());
+        let mail = args.mail.settings(file.mail())?;
         let tls_cert = args.tls_cert.or(file.tls_cert);
         let tls = match (tls_cert, args.tls_key.or(file.tls_key)) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
@@ -208,6 +232,7 @@ impl Settings {
                 .unwrap_or(Duration::from_secs(10)),
             rates,
             partner_keys_file: args.partner_keys_file.or(file.partner_keys_file),
+            mail,
             data_dir,
         })
     }

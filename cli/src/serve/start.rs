@@ -4,8 +4,8 @@ use super::admin;
 use super::limits;
 use super::settings::Settings;
 use anyhow::{Context, Result, anyhow, bail};
-use api::App;
 use api::edge::{self, RequestIds, Tls, TrustedProxies};
+use api::{App, Mailer};
 use eventlog::private::{self, PrivatePostgres};
 use eventlog::{Log, LogKey, Random};
 use projections::{Fatal, Node, Options, Starting};
@@ -256,6 +256,7 @@ async fn serve(
         with_metrics: settings.metrics_listen.is_none(),
         rates: settings.rates,
         partner_keys: limits::partner_keys(settings.partner_keys_file.as_deref())?,
+        mail: settings.mail.clone().map(Mailer::new).transpose().map_err(anyhow::Error::msg)?,
     };
     let (app, router, metrics) = api::router(node, options);
     let stack = |metrics| {

@@ -19,6 +19,7 @@ mod life;
 mod limits;
 mod lineage;
 mod load;
+mod mail;
 mod nodes;
 mod openapi;
 mod outage;

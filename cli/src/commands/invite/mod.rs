@@ -42,9 +42,15 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
 
 /// An invitation that was just given out, with its text if the caller is told it.
 fn given(context: &Context, answer: &Answer<Invitation>) -> Result<(), Failure> {
-    let missing = match answer.value.delivery.as_str() {
-        "mail" => "Its text was sent to the mail address.",
-        "none" => {
+    let missing = match (answer.value.delivery.as_str(), answer.value.mail.as_deref()) {
+        ("mail", Some("refused")) => {
+            "The mail server does not take the mail: nobody has its text. Reissue the invitation when that is mended."
+        }
+        ("mail", Some("retrying")) => {
+            "The mail server did not take the mail yet; that is tried again for some minutes."
+        }
+        ("mail", _) => "Its text was sent to the mail address.",
+        ("none", _) => {
             "Nobody has its text yet: an owner of the organization can ask for it, with `invite reissue`."
         }
         _ => "The server no longer has its text to hand out. Reissue the invitation to have a new one.",

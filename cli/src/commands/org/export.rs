@@ -1,14 +1,12 @@
-use super::file::{Described, Named, OrganizationFile};
-use crate::client::Client;
+use super::current::Current;
 use crate::commands::{Context, not_a_secret};
 use crate::failure::Failure;
 use crate::output;
-use api::wire::{Organization, Project};
-use std::collections::BTreeMap;
 
 /// Print an organization as a file that can be reviewed, kept and applied
 ///
-/// TOML, whatever --output says: its display name and its projects.
+/// TOML, whatever --output says: its display name, policy, own roles, members and projects. Who has an open invitation
+/// stands among the members. What you may not read is left out, and said.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   chancery org export acme > acme.toml")]
@@ -24,30 +22,14 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         Some(name) => name,
         None => context.organization(&client).await?,
     };
-    output::print(&Current::read(&client, &name).await?.file().text())
-}
-
-/// An organization and its projects as they are, with the revisions that a change of them can be made conditional on.
-pub(super) struct Current {
-    pub(super) organization: Organization,
-    pub(super) projects: BTreeMap<String, Project>,
-}
-
-impl Current {
-    pub(super) async fn read(client: &Client, organization: &str) -> Result<Self, Failure> {
-        let path = ["v1", "organizations", organization];
-        let organization = client.get::<Organization>(&path, &[]).await?.value;
-        let id = organization.id.to_string();
-        let projects = client.list::<Project>(&["v1", "organizations", &id, "projects"], &[], None).await?;
-        let projects = projects.into_iter().map(|found| (found.value.name.clone(), found.value)).collect();
-        Ok(Self { organization, projects })
+    let current = Current::read(&client, &name).await?;
+    for (section, permission, is_there) in [
+        ("policy", "policies:read", current.policy.is_some()),
+        ("members", "members:read", current.people.is_some()),
+    ] {
+        if !is_there {
+            context.output.remark(&format!("{section} is left out: reading it needs {permission}"));
+        }
     }
-
-    pub(super) fn file(&self) -> OrganizationFile {
-        let Organization { name, display_name, .. } = &self.organization;
-        let named = Named { name: name.clone(), display_name: display_name.clone() };
-        let described = |project: &Project| Described { display_name: project.display_name.clone() };
-        let projects = self.projects.iter().map(|(name, project)| (name.clone(), described(project)));
-        OrganizationFile::new(named, projects.collect())
-    }
+    output::print(&current.file().text())
 }

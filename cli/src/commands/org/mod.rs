@@ -2,10 +2,12 @@
 
 mod apply;
 mod create;
+mod current;
 mod delete;
 mod export;
 mod file;
 mod list;
+mod plan;
 mod policy;
 mod rename;
 mod restore;

@@ -64,7 +64,10 @@ async fn a_project_is_deleted_once_it_is_confirmed() {
     assert!(refused(&world, &delete, 2).await.contains("--confirm"));
     let counted = printed(&world, &[&delete[..], &["--dry-run", "--json"]].concat()).await;
     let counted: Value = serde_json::from_str(&counted).unwrap();
-    assert_eq!(counted, json!({"tokens": {"live": 0, "expired": 0, "revoked": 0}, "holders": 0}));
+    let expected = json!({
+        "tokens": {"live": 0, "expired": 0, "revoked": 0}, "holders": 0, "members": 0, "invitations": 0
+    });
+    assert_eq!(counted, expected);
     printed(&world, &[&delete[..], &["--confirm", "web"]].concat()).await;
     let left = printed(&world, &["project", "list", "--org", "acme", "--json"]).await;
     assert_eq!(serde_json::from_str::<Value>(&left).unwrap().as_array().unwrap().len(), 1);

@@ -128,9 +128,11 @@ async fn what_would_end_is_counted_first() {
         let counted = tenants.owner.get(&format!("/v1/organizations/acme{path}/contents")).await;
         counted.expect(200).clone()
     };
-    let expected = json!({"projects": 2, "tokens": {"live": 4, "expired": 0, "revoked": 1}});
+    let tokens = json!({"live": 4, "expired": 0, "revoked": 1});
+    let expected = json!({"projects": 2, "tokens": tokens, "members": 0, "invitations": 0});
     assert_eq!(count("").await, expected);
-    let expected = json!({"tokens": {"live": 1, "expired": 0, "revoked": 1}, "holders": 1});
+    let tokens = json!({"live": 1, "expired": 0, "revoked": 1});
+    let expected = json!({"tokens": tokens, "holders": 1, "members": 0, "invitations": 0});
     assert_eq!(count("/projects/web").await, expected);
     let stranger = tenants.other_verifier.get("/v1/organizations/acme/contents").await;
     stranger.refused(404, "not_found");

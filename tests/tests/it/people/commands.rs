@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 /// Runs the command line against a node, as the holder of a token, with a text on standard input.
-fn run(world: &World, token: &str, arguments: &[&str], input: &str) -> Output {
+pub(super) fn run(world: &World, token: &str, arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(chancery())
         .env_clear()
         .env("CHANCERY_URL", world.node.url())
@@ -23,7 +23,7 @@ fn run(world: &World, token: &str, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn text(output: Output) -> String {
+pub(super) fn text(output: Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

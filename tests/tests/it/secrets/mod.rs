@@ -3,6 +3,7 @@
 
 mod finder;
 mod hostile;
+mod mailed;
 mod ordinary;
 
 use chancery_tests::{ADMIN, Actor, Answer, Binary, Minted, entries, postgres_program, scale};
@@ -68,7 +69,15 @@ impl Script {
 /// An authority with a server of its own, whose files show what is in them: lines are not compressed in the table and,
 /// with it, not in the write-ahead log, nor are page images.
 async fn legible() -> Binary {
+    legible_with(&[]).await
+}
+
+/// The same with other settings.
+async fn legible_with(variables: &[(&str, &str)]) -> Binary {
     let mut binary = Binary::alone().variable("RUST_LOG", "trace");
+    for (name, value) in variables {
+        binary.set(name, value);
+    }
     binary.start().await;
     let mut superuser = binary.postgres().connect().await.unwrap();
     for statement in [
