@@ -17,6 +17,7 @@ mod front;
 mod instance;
 mod leaks;
 mod limits;
+mod log;
 mod object;
 mod openapi;
 mod organizations;

@@ -381,6 +381,15 @@ pub enum Event {
         /// The origin of checkpoints from here on.
         origin: Box<str>,
     },
+    /// Another key signs checkpoints.
+    LogKeyRotated {
+        /// The public key that signed: Ed25519, base64.
+        before: Box<str>,
+        /// The one that signs.
+        after: Box<str>,
+        /// Both sign until just before then.
+        both_until: Timestamp,
+    },
     /// The break-glass token was used.
     AdminTokenUsed(AdminUse<Box<str>>),
     /// A role began.
@@ -531,7 +540,7 @@ impl Event {
             | Self::TokenRotated(TokenRotated { token, .. })
             | Self::TokenRevoked(TokenRevoked { token, .. })
             | Self::LeakReported(LeakReported { token, .. }) => Some(Subject::Token(*token)),
-            Self::InstancePolicyChanged { .. } => Some(Subject::Instance),
+            Self::InstancePolicyChanged { .. } | Self::LogKeyRotated { .. } => Some(Subject::Instance),
             Self::RoleDefined { .. } | Self::RoleChanged { .. } | Self::RoleRetired { .. } => {
                 Some(Subject::Roles(organization))
             }

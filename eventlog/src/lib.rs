@@ -32,6 +32,7 @@ mod pages;
 pub mod personal;
 pub mod private;
 mod random;
+pub mod receipt;
 mod session;
 mod shared;
 pub mod tree;

@@ -8,6 +8,7 @@ mod leak;
 mod organization;
 mod policy;
 mod problem;
+mod proof;
 mod role;
 mod token;
 mod verify;
@@ -21,6 +22,7 @@ pub use leak::{Leak, LeakReport};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
 pub use policy::{OrganizationPolicy, OrganizationPolicyChange, PolicyHits, Sweep, Swept, SweptToken};
 pub use problem::{FieldProblem, Problem};
+pub use proof::{ConsistencyProof, InclusionProof};
 pub use role::{Level, NewRole, RetiredRole, Role, RoleChange};
 pub use token::{
     Identify, NarrowToken, NewToken, Revocation, Revoke, Rotate, Scope, Status, Token, UpdateToken, Whoami,

@@ -220,6 +220,7 @@ async fn start_node(settings: &Settings, log: Log, random: &Random, accept: Opti
     let options = Options {
         folder: settings.data_dir.clone(),
         clock: None,
+        log_key_file: Some(settings.log_key_file.clone()),
         random: random.clone(),
         capacity: settings.queue,
         accept,

@@ -8,6 +8,7 @@ mod ends;
 mod import;
 mod instance;
 mod leak;
+mod log_key;
 mod mint;
 mod organization;
 mod policy;
@@ -19,6 +20,7 @@ pub use ends::{DeleteOrganization, DeleteProject, RestoreOrganization, SuspendOr
 pub use import::Import;
 pub use instance::{ChangePolicy, Resume, Start};
 pub use leak::ReportLeak;
+pub use log_key::RotateLogKey;
 pub(crate) use mint::read_grants;
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
@@ -76,6 +78,8 @@ pub enum Command {
     EnrollRoles,
     /// Go on with a database that does not contain what was seen.
     Resume(Resume),
+    /// Let another key sign checkpoints.
+    RotateLogKey(RotateLogKey),
     /// Change the instance's policy.
     ChangePolicy(ChangePolicy),
     /// Begin an organization.
@@ -124,9 +128,12 @@ impl Command {
     /// The permission that it needs; none where holding a token is enough.
     pub fn permission(&self) -> Option<&'static str> {
         match self {
-            Self::Start(_) | Self::EnrollRoles | Self::Resume(_) | Self::Narrow(_) | Self::ReportLeak(_) => {
-                None
-            }
+            Self::Start(_)
+            | Self::EnrollRoles
+            | Self::Resume(_)
+            | Self::RotateLogKey(_)
+            | Self::Narrow(_)
+            | Self::ReportLeak(_) => None,
             Self::ChangePolicy(_) => Some("instance:update"),
             Self::CreateOrganization(_) => Some("organizations:create"),
             Self::RenameOrganization(_) => Some("organizations:update"),
@@ -155,6 +162,7 @@ impl Command {
             Self::Start(_)
             | Self::EnrollRoles
             | Self::Resume(_)
+            | Self::RotateLogKey(_)
             | Self::ChangePolicy(_)
             | Self::CreateOrganization(_)
             | Self::Narrow(_)
@@ -229,6 +237,7 @@ pub fn decide(
         Command::Start(start) => instance::start(state, caller, start),
         Command::EnrollRoles => instance::enroll_roles(state, caller),
         Command::Resume(resume) => instance::resume(state, caller, resume),
+        Command::RotateLogKey(rotate) => log_key::rotate(state, caller, at, rotate),
         Command::ChangePolicy(change) => {
             instance::change_policy(state, caller, change, request.expected_revision)
         }
@@ -282,7 +291,9 @@ fn authorize_repeated(
         if caller.may_know(place) { caller.require(state, permission, place) } else { Err(absent(subject)) }
     };
     match command {
-        Command::Start(_) | Command::EnrollRoles | Command::Resume(_) => require_system(caller),
+        Command::Start(_) | Command::EnrollRoles | Command::Resume(_) | Command::RotateLogKey(_) => {
+            require_system(caller)
+        }
         Command::ChangePolicy(_) => caller.require(state, "instance:update", Scope::Instance),
         Command::CreateOrganization(_) => caller.require(state, "organizations:create", Scope::Instance),
         Command::RenameOrganization(_) => require("organizations:update", place),

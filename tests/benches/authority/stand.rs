@@ -107,6 +107,7 @@ impl Stand {
         let options = projections::Options {
             folder: self.node_folder(name),
             clock: None,
+            log_key_file: None,
             random: Random::system(),
             capacity: 16_384,
             accept: None,
@@ -156,6 +157,7 @@ impl Stand {
         let options = projections::Options {
             folder: self.node_folder(authority.name),
             clock: Some(clock),
+            log_key_file: None,
             random: Random::system(),
             capacity: 16_384,
             accept: None,
