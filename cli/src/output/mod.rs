@@ -3,6 +3,7 @@
 //! A command prints its data once, when it has all of it: whoever reads along gets one whole document or nothing.
 
 pub(crate) mod escape;
+pub(crate) mod progress;
 pub(crate) mod rows;
 pub(crate) mod table;
 pub(crate) mod times;

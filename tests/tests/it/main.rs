@@ -22,6 +22,7 @@ mod openapi;
 mod outage;
 mod overload;
 mod policy;
+mod proof;
 mod record;
 mod restart;
 mod roles;
