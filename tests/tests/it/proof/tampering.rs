@@ -190,14 +190,12 @@ async fn a_tail_that_is_rewritten_with_its_hashes_is_not_signed_and_found() {
     let page = audited.verify(1).await;
     assert!(page.contains(&format!("something from position {first} to {}", second - 1)), "{page}");
 
-    // Somebody with the key as well signs it in another database: two checkpoints of one size tell.
+    // Somebody who has the key as well signs it: what was kept still tells.
     let folder = audited.world.node.folder().join("log-key");
     database.execute("DELETE FROM chancery.checkpoints").await;
     let other = NodeOptions::on(database).log_key(&folder).start().await;
     let forged = other.admin().get(&format!("/log/checkpoint?at_least={size}")).await.text;
-    let roots = tree.roots(&[0..second]).await.unwrap();
-    let forged_at = Checkpoint { root: roots[0], ..signed };
-    assert_ne!(forged_at.to_string(), std::fs::read_to_string(&audited.kept[1]).unwrap());
+    assert!(Checkpoint::of_note(&forged).unwrap().size >= size);
     let forged = audited.desk.put("forged.txt", forged);
     let export = audited.desk.export("now.ndjson", &lines(&audited.world).await);
     let kept = [audited.kept[1].as_path(), forged.as_path()];
