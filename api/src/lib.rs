@@ -18,6 +18,7 @@ mod instance;
 mod invitations;
 mod leaks;
 mod limits;
+mod log;
 pub mod mail;
 mod members;
 mod object;

@@ -2,8 +2,8 @@
 
 use crate::app::App;
 use crate::{
-    explain, instance, invitations, leaks, members, organizations, policies, projects, roles, sweeps, system,
-    tokens, users, verify,
+    explain, instance, invitations, leaks, log, members, organizations, policies, projects, roles, sweeps,
+    system, tokens, users, verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -94,10 +94,23 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .merge(large)
         .routes(routes!(tokens::revoke_tokens::revoke_tokens))
         .routes(routes!(tokens::lineage::show))
+        .routes(routes!(log::checkpoint::checkpoint))
+        .routes(routes!(log::tile::tile))
+        .routes(routes!(log::entries::entries))
+        .routes(routes!(log::inclusion::inclusion))
+        .routes(routes!(log::consistency::consistency))
+        .routes(routes!(log::receipt::receipt))
         .routes(routes!(system::health::healthz))
         .routes(routes!(system::health::readyz))
         .split_for_parts();
-    (router, serde_json::to_value(document).expect("the document is plain data"))
+    (router, serde_json::to_value(plain_paths(document)).expect("the document is plain data"))
+}
+
+/// The document has no word for a parameter that goes over several parts of the path: it names it like any other.
+fn plain_paths(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    document
 }
 
 /// The OpenAPI document.

@@ -33,7 +33,7 @@ enum Command {
     /// Run an authority with a sample of real use, to try things on
     #[command(display_order = 0)]
     Demo(demo::DemoArgs),
-    /// Look after a node's log
+    /// Prove what is on the log, and look after a node's
     #[command(subcommand, display_order = 0)]
     Log(LogCommand),
     #[command(flatten)]
@@ -48,6 +48,14 @@ enum LogCommand {
     /// since then is undone by going on. The acceptance is itself an event on the log. Stop the node first; the flags
     /// are those of `serve`.
     Accept(Box<serve::ServeArgs>),
+    /// Let another key sign the log's checkpoints
+    ///
+    /// Makes the key beside the present one, enrolls it on the log, and puts it in the place of the present one, which is
+    /// kept beside it and signs on until the overlap is over. Run again, it goes on where it was cut off. Stop the node
+    /// first; the flags are those of `serve`.
+    RotateKey(Box<serve::RotateKeyArgs>),
+    #[command(flatten)]
+    Client(commands::log::Command),
 }
 
 /// Commands that call no authority, and so do not list how to.
@@ -85,6 +93,10 @@ fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => run_server(serve::run(*args)),
         Command::Demo(args) => run_server(demo::run(args)),
         Command::Log(LogCommand::Accept(args)) => run_server(serve::run_accept(*args)),
+        Command::Log(LogCommand::RotateKey(args)) => run_server(serve::run_rotate_key(*args)),
+        Command::Log(LogCommand::Client(command)) => {
+            commands::run(commands::Command::Log(command), cli.options).into()
+        }
     }
 }
 

@@ -434,6 +434,15 @@ pub enum Event {
         /// The origin of checkpoints from here on.
         origin: Box<str>,
     },
+    /// Another key signs checkpoints.
+    LogKeyRotated {
+        /// The public key that signed: Ed25519, base64.
+        before: Box<str>,
+        /// The one that signs.
+        after: Box<str>,
+        /// Both sign until just before then.
+        both_until: Timestamp,
+    },
     /// The break-glass token was used.
     AdminTokenUsed(AdminUse<Box<str>>),
     /// A role began.
@@ -617,7 +626,7 @@ impl Event {
                 organization.map(|organization| Subject::Member(organization, *user))
             }
             Self::UserOffboarded { user } => Some(Subject::User(*user)),
-            Self::InstancePolicyChanged { .. } => Some(Subject::Instance),
+            Self::InstancePolicyChanged { .. } | Self::LogKeyRotated { .. } => Some(Subject::Instance),
             Self::RoleDefined { .. } | Self::RoleChanged { .. } | Self::RoleRetired { .. } => {
                 Some(Subject::Roles(organization))
             }

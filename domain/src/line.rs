@@ -181,6 +181,7 @@ macro_rules! body {
 body!(Started { origin: Box<str>, log_key: Box<str>, policy: InstancePolicy });
 body!(PolicyChange { before: InstancePolicy, after: InstancePolicy });
 body!(Resumed { expected: LogPlace, found: LogPlace, origin: Box<str> });
+body!(LogKeyChange { before: Box<str>, after: Box<str>, both_until: Timestamp });
 body!(RoleBody { role: Name, level: Level, permissions: PermissionSet });
 body!(RoleChange { role: Name, before: PermissionSet, after: PermissionSet });
 #[derive(Serialize, Deserialize)]
@@ -231,6 +232,11 @@ events! {
         Event::LogResumed { expected, found, origin }
             => Resumed { expected: expected.clone(), found: found.clone(), origin: origin.clone() },
         Resumed => |b| Event::LogResumed { expected: b.expected, found: b.found, origin: b.origin };
+    LOG_KEY_ROTATED = "LogKeyRotated":
+        Event::LogKeyRotated { before, after, both_until }
+            => LogKeyChange { before: before.clone(), after: after.clone(), both_until: *both_until },
+        LogKeyChange
+            => |b| Event::LogKeyRotated { before: b.before, after: b.after, both_until: b.both_until };
     ADMIN_TOKEN_USED = "AdminTokenUsed":
         Event::AdminTokenUsed(used) => used, AdminUse<Box<str>> => Event::AdminTokenUsed;
     ROLE_DEFINED = "RoleDefined":
@@ -663,6 +669,11 @@ mod tests {
         })
     }
 
+    fn log_key_rotated() -> Event {
+        let both_until = Timestamp::from_micros(1_798_000_000_000_000);
+        Event::LogKeyRotated { before: "b64".into(), after: "c64".into(), both_until }
+    }
+
     fn role_events() -> Vec<Event> {
         let role = || Name::label("deployer").unwrap();
         let replacement = Name::label("project-writer");
@@ -721,6 +732,7 @@ mod tests {
         let mut lines: Vec<Line> = events.zip(1..).map(|(event, n)| line(event, n)).collect();
         let by_a_person = Line { actor: person(), ..line(Event::TokenMinted(minted(false)), 5) };
         lines.push(by_a_person);
+        lines.push(line(log_key_rotated(), 6));
         lines
     }
 

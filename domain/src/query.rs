@@ -80,6 +80,10 @@ pub enum Read {
     Leaks,
     /// What an import would come to.
     Import,
+    /// The log's tree: its checkpoints, hashes and proofs, which say how much is written and nothing of what.
+    Tree,
+    /// The lines of the log.
+    Lines,
 }
 
 impl Read {
@@ -107,6 +111,7 @@ impl Read {
             | Self::Invitation(..)
             | Self::Users
             | Self::User(_) => Some("members:read"),
+            Self::Tree | Self::Lines => Some("audit:read"),
         }
     }
 }
@@ -122,6 +127,8 @@ impl Read {
             | Self::Leaks
             | Self::Import
             | Self::Users
+            | Self::Tree
+            | Self::Lines
             | Self::Sweep(None) => None,
             Self::Organization(organization)
             | Self::Projects(organization)
@@ -184,6 +191,8 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
         Read::Leaks => caller.require_somewhere(state, "leaks:read", own),
         Read::Import => caller.require_somewhere(state, "tokens:import", own),
+        Read::Tree => caller.require_somewhere(state, "audit:read", own),
+        Read::Lines => caller.require(state, "audit:read", Scope::Instance),
     }
 }
 
@@ -650,6 +659,25 @@ mod tests {
             authorize(&world.state, &caller, &Read::Projects(text("acme"))).unwrap();
             let found = projects(&world.state, &caller, "acme", None, 10).unwrap();
             assert_eq!(found.iter().map(|project| project.naming.name.as_str()).collect::<Vec<_>>(), ["web"]);
+        }
+    }
+
+    #[test]
+    fn whoever_audits_anywhere_sees_how_much_is_written_and_only_the_instances_auditor_what() {
+        let mut world = World::with_tenants();
+        for (scope, grant, tree, lines) in [
+            ("instance", "instance-auditor", true, true),
+            ("instance", "instance-verifier", false, false),
+            ("acme", "owner", true, false),
+            ("acme", "auditor", true, false),
+            ("acme/web", "project-admin", true, false),
+            ("acme", "project-admin@web", true, false),
+            ("acme", "member", false, false),
+        ] {
+            let caller = world.mint(scope, &[grant]);
+            let caller = world.caller(caller);
+            assert_eq!(authorize(&world.state, &caller, &Read::Tree).is_ok(), tree, "{grant}");
+            assert_eq!(authorize(&world.state, &caller, &Read::Lines).is_ok(), lines, "{grant}");
         }
     }
 

@@ -44,6 +44,22 @@ pub enum Error {
         /// What it contains now.
         found: String,
     },
+    /// The tree contradicts a checkpoint that was signed: something in the log or in the tree was changed. Nothing is
+    /// signed.
+    #[error(
+        "the tree contradicts a signed checkpoint of {origin}: at size {size} its root is {found}, and {signed} was \
+         signed; no checkpoint is signed until they agree"
+    )]
+    Inconsistent {
+        /// The origin of the checkpoint.
+        origin: String,
+        /// Its size.
+        size: u64,
+        /// Its root.
+        signed: String,
+        /// The tree's root at that size.
+        found: String,
+    },
     /// The database cannot carry a log until an operator changes something.
     #[error("{found}; {needed}")]
     Unsupported {

@@ -3,11 +3,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{Signer as _, SigningKey};
 
 use crate::{Error, Random};
 
@@ -54,6 +55,64 @@ impl LogKey {
     /// The public key, base64.
     pub fn public(&self) -> String {
         STANDARD.encode(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs a message (RFC 8032).
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+}
+
+/// The keys that a node holds: the one of its file, the one that a rotation puts in its place, and the one before.
+///
+/// Which of them sign is said by the log. A rotation is cut off at any point without loss: the next key is on the disk
+/// before the log names it, and files change their names only after.
+pub struct LogKeys {
+    path: PathBuf,
+    known: Mutex<Vec<Arc<LogKey>>>,
+}
+
+impl LogKeys {
+    /// The keys beside a file.
+    pub fn beside(path: impl Into<PathBuf>) -> LogKeys {
+        LogKeys { path: path.into(), known: Mutex::default() }
+    }
+
+    /// The key with this public key; none if this node does not hold it. A file that is put there later is found.
+    pub fn find(&self, public: &str) -> Option<Arc<LogKey>> {
+        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let of = |known: &[Arc<LogKey>]| known.iter().find(|key| key.public() == public).cloned();
+        if let Some(found) = of(&known) {
+            return Some(found);
+        }
+        let files = [self.path.clone(), self.file("next"), self.file("before")];
+        *known = files.iter().filter_map(|file| LogKey::load(file).ok().map(Arc::new)).collect();
+        of(&known)
+    }
+
+    /// The key that a rotation has in store: the one of a rotation that was cut off, or a new one.
+    pub fn next(&self, random: &Random) -> Result<LogKey, Error> {
+        LogKey::load_or_create(&self.file("next"), random)
+    }
+
+    /// The next key takes the place of the one of the file, which is kept beside it. Done once, however often.
+    pub fn rotated(&self) -> Result<(), Error> {
+        let (next, before) = (self.file("next"), self.file("before"));
+        if !next.exists() {
+            return Ok(());
+        }
+        if self.path.exists() {
+            fs::rename(&self.path, &before).map_err(|error| failed(&self.path, &error))?;
+        }
+        fs::rename(&next, &self.path).map_err(|error| failed(&next, &error))?;
+        let synced = self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all());
+        synced.map_err(|error| failed(&self.path, &error))
+    }
+
+    fn file(&self, role: &str) -> PathBuf {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(format!(".{role}"));
+        name.into()
     }
 }
 

@@ -10,12 +10,14 @@
 //! - [`Log`] reads, from a pool; [`Writer`] appends, on a connection of its own; [`Locked`] is the way out
 //!   when others are always faster.
 //! - [`wake`] says when to look again, [`mark`] remembers on disk how far a node has seen the log.
+//! - [`tree`] is the Merkle tree over the lines, [`checkpoint`] the signed statement of its size and root.
 //! - [`private`] runs a Postgres of its own for an authority that was given none.
 //! - [`Clock`] and [`Random`] are where all time and randomness of the program come from.
 //!
 //! Every table is in the schema `chancery`; every statement stands next to the one function that runs it.
 
 mod append;
+pub mod checkpoint;
 mod clock;
 mod draft;
 mod error;
@@ -25,27 +27,32 @@ mod locked;
 mod log;
 pub mod mark;
 mod migrate;
+pub mod note;
 mod pages;
 pub mod personal;
 pub mod private;
 mod random;
+pub mod receipt;
 mod session;
 mod shared;
+pub mod tree;
 pub mod wake;
 mod writer;
 
+pub use checkpoint::Checkpoint;
 pub use clock::Clock;
 pub use draft::{Appended, Condition, Draft, Sealed};
 pub use error::Error;
 #[cfg(feature = "faults")]
 pub use faults::Fault;
 pub use faults::{Faults, Point};
-pub use key::LogKey;
+pub use key::{LogKey, LogKeys};
 pub use locked::Locked;
 pub use log::{Commit, Head, Log, Place, Settings};
 pub use mark::{Mark, Marker};
 pub use personal::Personal;
 pub use random::Random;
 pub use session::RUNTIME_ROLE;
+pub use tree::Tree;
 pub use wake::{Waker, Wakes};
 pub use writer::Writer;

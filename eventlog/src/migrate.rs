@@ -21,6 +21,9 @@ const RIGHTS: &[Right] = &[
     ("chancery.personal", "SELECT, INSERT, DELETE"),
     ("chancery.sealed", "SELECT, INSERT, UPDATE, DELETE"),
     ("chancery.shared_keys", "SELECT, INSERT"),
+    ("chancery.tree", "SELECT, UPDATE"),
+    ("chancery.tiles", "SELECT, INSERT, UPDATE, DELETE"),
+    ("chancery.checkpoints", "SELECT, INSERT, UPDATE"),
     ("chancery.events", "SELECT"),
     ("chancery.migrations", "SELECT"),
 ];

@@ -4,6 +4,7 @@ use crate::live::Live;
 use domain::line::{Line, LineError};
 use domain::state::{Corrupt, State};
 use eventlog::{Commit, Head, Locked, Mark, Marker, Point, Writer};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -64,12 +65,24 @@ pub(crate) struct Cursor {
 pub(crate) struct Marks {
     marker: Marker,
     size: AtomicU64,
+    /// The last checkpoint that the node signed or saw.
+    checkpoint: Mutex<Option<String>>,
 }
 
 impl Marks {
     /// A mark that does not move yet.
-    pub(crate) fn new(marker: Marker) -> Self {
-        Self { marker, size: AtomicU64::new(u64::MAX) }
+    pub(crate) fn new(marker: Marker, checkpoint: Option<String>) -> Self {
+        Self { marker, size: AtomicU64::new(u64::MAX), checkpoint: Mutex::new(checkpoint) }
+    }
+
+    /// The last checkpoint that the node signed or saw.
+    pub(crate) fn checkpoint(&self) -> Option<String> {
+        self.checkpoint.lock().clone()
+    }
+
+    /// The node has signed a checkpoint, or seen one. It is written with the next line.
+    pub(crate) fn signed(&self, note: String) {
+        *self.checkpoint.lock() = Some(note);
     }
 
     /// Lets the mark move on from a size.
@@ -81,7 +94,8 @@ impl Marks {
     pub(crate) fn moved(&self, live: &Live, size: u64, commit: Uuid) {
         if self.size.fetch_max(size, Relaxed) < size {
             let origin = live.read(|state| state.instance().map(|instance| instance.origin.to_string()));
-            self.marker.moved(Mark { size, commit, origin: origin.unwrap_or_default(), checkpoint: None });
+            let checkpoint = self.checkpoint();
+            self.marker.moved(Mark { size, commit, origin: origin.unwrap_or_default(), checkpoint });
         }
     }
 

@@ -6,6 +6,7 @@
 //! - [`Recorder`] appends the uses of bounded answers, which have been answered already.
 //! - `sweep` finds the tokens that nobody uses any more and has them revoked.
 //! - [`usage`] follows the log into a table that says when each token was last used.
+//! - `tree` lets the Merkle tree follow the log, and signs its checkpoints.
 //! - [`Node`] puts them together over one log, from the start to the drain.
 //!
 //! Invariant: the state in [`Live`] changes only by lines that are on the log, in their order.
@@ -19,6 +20,7 @@ mod recorder;
 mod scribe;
 mod seal;
 mod sweep;
+mod tree;
 pub mod usage;
 mod work;
 

@@ -42,6 +42,10 @@ pub struct Stats {
     pub lost: AtomicU64,
     /// The size of the log that the usage view stands for.
     pub usage_position: AtomicU64,
+    /// The size of the log that the Merkle tree stands for.
+    pub tree_position: AtomicU64,
+    /// The size of the log that the last checkpoint stands for; without the key, that of the tree.
+    pub checkpoint_position: AtomicU64,
 }
 
 impl Live {

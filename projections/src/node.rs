@@ -7,15 +7,16 @@ use crate::recorder::{Recorder, RecorderDesk};
 use crate::scribe::{Desk, Scribe};
 use crate::seal;
 use crate::sweep::{Inactive, Sweeper};
+use crate::tree::Integrator;
 use crate::usage::{self, Feed, LastUse, Usage};
 use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
-use domain::decide::{Command, Request, Resume, Start};
+use domain::decide::{Command, Request, Resume, RotateLogKey, Start};
 use domain::event::{Answers, InstancePolicy, LogPlace};
 use domain::id::TokenId;
 use domain::import::ImportKey;
 use domain::scope::Scope;
 use domain::time::Timestamp;
-use eventlog::{Clock, Log, Mark, Marker, Random, Waker, mark, wake};
+use eventlog::{Clock, Log, LogKeys, Mark, Marker, Random, Tree, Waker, mark, wake};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// The authority's clock; none takes the database's time.
     pub clock: Option<Clock>,
+    /// The file of the key that signs checkpoints; without one, this node signs none.
+    pub log_key_file: Option<PathBuf>,
     /// The generator of ids and secrets.
     pub random: Random,
     /// How many questions and commands may wait, in each mode.
@@ -68,6 +71,7 @@ pub struct Node {
     scribe: Scribe,
     recorder: Recorder,
     usage: Arc<Usage>,
+    integrator: Arc<Integrator>,
     sweeper: Arc<Sweeper>,
     random: Random,
     import_key: ImportKey,
@@ -89,11 +93,11 @@ impl Node {
         log.migrate().await?;
         usage::migrate(&log).await?;
         let import_key = ImportKey::new(log.shared_key(IMPORT_KEY, &options.random).await?);
-        let (seen, lost) = check_mark(&log, &options).await?;
+        let (seen, lost, checkpoint) = check_mark(&log, &options).await?;
         let mut writer = log.writer().await?;
         let head = writer.head().await?;
         let live = Arc::new(Live::new(options.clock.unwrap_or_else(|| Clock::new(head.time))));
-        let marks = Arc::new(Marks::new(Marker::start(&options.folder)));
+        let marks = Arc::new(Marks::new(Marker::start(&options.folder), checkpoint));
         let mut cursor = Cursor::new(Arc::clone(&marks));
         cursor.catch_up(&live, &mut writer).await?;
         let recording = log.writer().await?;
@@ -117,6 +121,7 @@ impl Node {
             options.capacity,
         );
         let usage = Arc::new(Usage::new(log.clone(), Arc::clone(&live), feed));
+        let integrator = Integrator::new(&log, &live, options.log_key_file.map(LogKeys::beside), &marks);
         let sweeper = Arc::new(Sweeper::new(&log, &live, &scribe, &usage, &options.random));
         let stop = CancellationToken::new();
         let (failing, failed) = watch::channel(None);
@@ -126,6 +131,7 @@ impl Node {
             supervise("recorder", recorder_desk.run(stop.clone()), failing),
             tokio::spawn(sweep(log.clone(), stop.clone())),
             tokio::spawn(Arc::clone(&usage).follow(stop.clone())),
+            tokio::spawn(Arc::clone(&integrator).follow(stop.clone())),
             tokio::spawn(Arc::clone(&sweeper).run(stop.clone())),
         ];
         let random = options.random;
@@ -136,6 +142,7 @@ impl Node {
             scribe,
             recorder,
             usage,
+            integrator,
             sweeper,
             random,
             import_key,
@@ -269,6 +276,25 @@ impl Node {
         self.sweeper.sweep_due().await
     }
 
+    /// The stored Merkle tree of the log.
+    pub fn tree(&self) -> &Tree {
+        self.integrator.tree()
+    }
+
+    /// The last checkpoint, as it was published: one of at least so many lines, if it comes within five seconds. None
+    /// where no node holds the key.
+    pub async fn checkpoint(&self, at_least: u64) -> Result<Option<String>, eventlog::Error> {
+        self.integrator.checkpoint(at_least).await
+    }
+
+    /// Lets another key sign checkpoints, and the present one beside it for a while. Nothing happens where it does
+    /// already.
+    pub async fn rotate_log_key(&self, key: String, overlap: Duration) -> Result<(), Failure> {
+        let command = Command::RotateLogKey(RotateLogKey { key: key.into(), overlap });
+        let request = Request { command, expected_revision: None, repeat: None };
+        self.job("rotate-log-key", Work::Command(Box::new(request), None)).await.map(drop)
+    }
+
     /// Under which hashes of imported keys are hashed.
     pub fn import_key(&self) -> &ImportKey {
         &self.import_key
@@ -329,6 +355,7 @@ impl Node {
         for task in self.tasks {
             let _ = task.await;
         }
+        drop(self.integrator);
         match Arc::into_inner(self.marks) {
             Some(marks) => Ok(marks.stop().await?),
             None => Ok(()),
@@ -340,17 +367,17 @@ impl Node {
 type Lost = (LogPlace, LogPlace, String);
 
 /// Refuses a database that does not contain what this node has seen, unless it is to be accepted. Says the size from
-/// which the mark goes on.
-async fn check_mark(log: &Log, options: &Options) -> Result<(u64, Option<Lost>), Fatal> {
-    let Some(mark) = Mark::load(&options.folder)? else { return Ok((0, None)) };
+/// which the mark goes on, and the last checkpoint that the node knows of.
+async fn check_mark(log: &Log, options: &Options) -> Result<(u64, Option<Lost>, Option<String>), Fatal> {
+    let Some(mark) = Mark::load(&options.folder)? else { return Ok((0, None, None)) };
     match (mark::check(&mark, log).await, &options.accept) {
-        (Ok(()), _) => Ok((mark.size, None)),
+        (Ok(()), _) => Ok((mark.size, None, mark.checkpoint)),
         (Err(eventlog::Error::WentBackwards { .. }), Some(origin)) => {
             let size = log.head().await?.size;
             let last = log.commit_before(size).await?;
             let expected = LogPlace { size: mark.size, commit: mark.commit };
             let found = LogPlace { size, commit: last.map(|commit| commit.id).unwrap_or_default() };
-            Ok((0, Some((expected, found, origin.clone()))))
+            Ok((0, Some((expected, found, origin.clone())), mark.checkpoint))
         }
         (Err(error), _) => Err(error.into()),
     }

@@ -7,7 +7,7 @@ use api::edge::{self, Ended, RequestIds, TrustedProxies};
 use api::{AdminToken, App, MailSettings, Mailer, PartnerKeys, Rates};
 use domain::event::Answers;
 use domain::state::State;
-use eventlog::{Clock, Faults, Log, Random, Settings};
+use eventlog::{Clock, Faults, Log, LogKey, Random, Settings};
 use ipnet::IpNet;
 use projections::{Fatal, Node, Options, Starting};
 use reqwest::Client;
@@ -52,6 +52,9 @@ pub struct NodeOptions {
     pub timeout: Duration,
     /// Where the mark is kept; none is a folder of its own.
     pub folder: Option<PathBuf>,
+    /// The file of the key that signs checkpoints, made if it is not there; without a folder, in the node's. None signs
+    /// none.
+    pub log_key_file: Option<PathBuf>,
     /// Accept another database, under this origin.
     pub accept: Option<String>,
     /// What goes wrong in it.
@@ -89,6 +92,7 @@ impl NodeOptions {
             capacity: 16_384,
             timeout: Duration::from_secs(10),
             folder: None,
+            log_key_file: None,
             accept: None,
             faults: Faults::default(),
             rates: Rates::default(),
@@ -132,6 +136,18 @@ impl NodeOptions {
         NodeOptions { folder: Some(folder.to_owned()), ..self }
     }
 
+    /// Signs checkpoints with the key of a file, made if it is not there.
+    #[must_use]
+    pub fn log_key(self, file: &Path) -> NodeOptions {
+        NodeOptions { log_key_file: Some(file.to_owned()), ..self }
+    }
+
+    /// Signs checkpoints with a key of its own.
+    #[must_use]
+    pub fn signing(self) -> NodeOptions {
+        self.log_key(Path::new("log-key"))
+    }
+
     /// Starts it.
     pub async fn start(self) -> TestNode {
         self.try_start().await.unwrap()
@@ -141,17 +157,23 @@ impl NodeOptions {
     pub async fn try_start(self) -> Result<TestNode, Fatal> {
         let own_folder = self.folder.is_none().then(|| tempfile::tempdir().unwrap());
         let folder = self.folder.unwrap_or_else(|| own_folder.as_ref().unwrap().path().to_owned());
+        let log_key_file = self.log_key_file.map(|file| folder.join(file));
         let log = Log::connect_with(self.database, self.settings).await?.with_faults(self.faults);
         let options = Options {
             folder: folder.clone(),
             clock: self.clock,
+            log_key_file: log_key_file.clone(),
             random: self.random.clone(),
             capacity: self.capacity,
             accept: self.accept,
         };
         let answers = self.answers;
         let starting = || {
-            let (origin, log_key) = ("chancery.invalid/tests".to_owned(), "a key of the tests".to_owned());
+            let origin = "chancery.invalid/tests".to_owned();
+            let log_key = match &log_key_file {
+                Some(file) => LogKey::load_or_create(file, &self.random)?.public(),
+                None => "a key of the tests".to_owned(),
+            };
             Ok(Starting { origin, log_key, answers })
         };
         let node = Node::start(log, options, starting).await?;

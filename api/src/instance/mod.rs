@@ -6,13 +6,16 @@ pub(crate) mod update;
 use crate::wire;
 use domain::event::Answers;
 use domain::rejection::Rejection;
-use domain::state::State;
+use domain::state::{Instance, State};
+use domain::time::Timestamp;
+use eventlog::note::VerifierKey;
 
-pub(crate) fn view(state: &State) -> Result<wire::Instance, Rejection> {
+pub(crate) fn view(state: &State, now: Timestamp) -> Result<wire::Instance, Rejection> {
     let instance = state.instance().ok_or_else(|| Rejection::not_found("instance", ""))?;
     Ok(wire::Instance {
         origin: instance.origin.to_string(),
         log_key: instance.log_key.to_string(),
+        verifier_keys: verifier_keys(instance, now),
         started_at: instance.started_at.to_string(),
         policy: wire::Policy {
             answers: match instance.policy.answers {
@@ -26,4 +29,10 @@ pub(crate) fn view(state: &State) -> Result<wire::Instance, Rejection> {
         version: state.version(),
         revision: instance.revision,
     })
+}
+
+fn verifier_keys(instance: &Instance, now: Timestamp) -> Vec<String> {
+    let before = instance.log_key_before.as_ref().filter(|(_, until)| now < *until).map(|(before, _)| before);
+    let keys = std::iter::once(&instance.log_key).chain(before);
+    keys.filter_map(|key| VerifierKey::new(&instance.origin, key)).map(|key| key.to_string()).collect()
 }

@@ -30,7 +30,8 @@ pub(crate) async fn show(
     session: Session,
     Query(query): Query<AtLeast>,
 ) -> Result<Answer<wire::Instance>, Problem> {
-    let look = |state: &_, _: &_| super::view(state);
+    let now = app.now();
+    let look = |state: &_, _: &_| super::view(state, now);
     let (instance, position) =
         app.read(session, "instance.show", Read::Instance, query.at_least, look).await?;
     let revision = instance.revision;

@@ -39,7 +39,11 @@ pub(crate) async fn update(
         max_inactive_days: policy.max_inactive_days,
     });
     let done = app.change(&session, "instance.update", &[], &body, conditions, command).await?;
-    let instance = app.node().live().read(super::view).map_err(|rejection| problem(&rejection.into()))?;
+    let instance = app
+        .node()
+        .live()
+        .read(|state| super::view(state, app.now()))
+        .map_err(|rejection| problem(&rejection.into()))?;
     let revision = instance.revision;
     Ok(Answer::ok(instance, done.position).revision(revision))
 }

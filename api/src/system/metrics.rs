@@ -51,6 +51,16 @@ impl Collector for NodeCollector {
                 "The size of the log that the usage view stands for",
                 stats.usage_position.load(Relaxed),
             ),
+            (
+                "tree_position",
+                "The size of the log that the Merkle tree stands for",
+                stats.tree_position.load(Relaxed),
+            ),
+            (
+                "checkpoint_position",
+                "The size of the log that the last signed checkpoint stands for; without the key, that of the tree",
+                stats.checkpoint_position.load(Relaxed),
+            ),
             ("log_version", "Lifecycle events that are folded", version),
             ("tokens", "Tokens in the live index, ended ones included", tokens),
         ];

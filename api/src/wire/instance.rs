@@ -32,6 +32,10 @@ pub struct Instance {
     pub origin: String,
     /// The public key that signs checkpoints of the log: Ed25519, base64.
     pub log_key: String,
+    /// The keys that sign checkpoints now, as programs that check them take them (C2SP signed-note): the log's and, for a
+    /// while after a rotation, the one before.
+    #[schema(example = json!(["chancery.example/3f9c2a71+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"]))]
+    pub verifier_keys: Vec<String>,
     /// When it began.
     #[schema(example = "2026-11-22T10:15:00.123456Z")]
     pub started_at: String,

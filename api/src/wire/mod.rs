@@ -10,6 +10,7 @@ mod organization;
 mod people;
 mod policy;
 mod problem;
+mod proof;
 mod revoke_tokens;
 mod role;
 mod token;
@@ -29,6 +30,7 @@ pub use people::{
 };
 pub use policy::{OrganizationPolicy, OrganizationPolicyChange, PolicyHits, Sweep, Swept, SweptToken};
 pub use problem::{FieldProblem, Problem};
+pub use proof::{ConsistencyProof, InclusionProof};
 pub use revoke_tokens::{RevokeTokens, RevokedTokens, TokenFilter};
 pub use role::{Level, NewRole, RetiredRole, Role, RoleChange};
 pub use token::{

@@ -140,6 +140,16 @@ impl Client {
         self.call(self.http.get(url), None).await
     }
 
+    /// Reads what is not JSON.
+    pub(crate) async fn text(&self, path: &[&str], query: &[(&str, String)]) -> Result<String, Failure> {
+        let mut url = address::endpoint(&self.base, path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let received = self.receive(self.http.get(url), None).await?;
+        String::from_utf8(received.body).map_err(|_| self.strange("text that is not UTF-8"))
+    }
+
     /// Reads pages until they end or there are `limit` items.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,

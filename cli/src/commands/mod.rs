@@ -9,6 +9,7 @@ mod ends;
 mod explain;
 mod invite;
 mod leak;
+pub(crate) mod log;
 mod member;
 mod org;
 mod project;
@@ -54,6 +55,9 @@ pub(crate) enum Command {
     /// Secrets that were seen where they should not be
     #[command(subcommand, alias = "leaks")]
     Leak(leak::Command),
+    /// What the log proves; beside the commands of a node's own, in `chancery log`
+    #[command(skip)]
+    Log(log::Command),
     /// Log in and out
     #[command(subcommand)]
     Auth(auth::Command),
@@ -99,6 +103,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Token(command) => token::run(context, command).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Leak(command) => leak::run(context, command).await,
+        Command::Log(command) => log::run(context, command).await,
         Command::Auth(command) => auth::run(context, command).await,
         Command::Whoami => whoami::run(context).await,
         Command::Completions(args) => completions::run(&args),

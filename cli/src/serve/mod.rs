@@ -3,9 +3,11 @@
 mod admin;
 mod limits;
 mod mail;
+mod rotate_key;
 mod settings;
 mod start;
 
+pub(crate) use rotate_key::{RotateKeyArgs, run as run_rotate_key};
 pub(crate) use settings::{ServeArgs, Settings, read_secret};
 pub(crate) use start::{Running, accept};
 

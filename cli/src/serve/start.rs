@@ -170,6 +170,23 @@ pub(crate) async fn accept(settings: Settings) -> Result<()> {
     Ok(())
 }
 
+/// Does something with a node that does not serve, and stops it.
+pub(super) async fn with_node<R>(
+    settings: &Settings,
+    act: impl AsyncFnOnce(&Node) -> Result<R>,
+) -> Result<R> {
+    let database = open(settings).await?;
+    let acted = async {
+        let node = start_node(settings, database.log.clone(), &Random::system(), None).await?;
+        let acted = act(&node).await;
+        node.stop().await?;
+        acted
+    };
+    let acted = acted.await;
+    stop_postgres(database.postgres).await?;
+    acted
+}
+
 /// Opens the database that was given, or starts the private one.
 async fn open(settings: &Settings) -> Result<Database> {
     if let Some(url) = &settings.database_url {
@@ -220,6 +237,7 @@ async fn start_node(settings: &Settings, log: Log, random: &Random, accept: Opti
     let options = Options {
         folder: settings.data_dir.clone(),
         clock: None,
+        log_key_file: Some(settings.log_key_file.clone()),
         random: random.clone(),
         capacity: settings.queue,
         accept,

@@ -105,6 +105,10 @@ pub(super) fn resume(state: &State, caller: &Caller, resume: &Resume) -> Result<
 
 /// An origin is the first line of every checkpoint, and for ever: one that could not stand there is refused now.
 fn read_origin(origin: &str) -> Result<Box<str>, Rejection> {
+    if origin.contains(|c: char| c == '+' || c.is_whitespace()) {
+        let expected = "a name without spaces and without +, such as log.example.com/chancery".to_owned();
+        return Err(Rejection::invalid("origin", origin, expected));
+    }
     text::clean("origin", origin, ORIGIN)
 }
 
@@ -214,7 +218,7 @@ mod tests {
     #[test]
     fn a_log_is_resumed_under_an_origin_that_can_stand_in_a_checkpoint() {
         let (mut world, system) = (World::new(), Caller::system("resume"));
-        for bad in ["", "two\nlines", &"x".repeat(256)] {
+        for bad in ["", "two\nlines", "two words", "a+b", &"x".repeat(256)] {
             assert_eq!(invalid(world.run(&system, Command::Resume(resumption(bad)))), "origin");
             let start = Start { origin: bad.into(), ..begin() };
             assert_eq!(invalid(super::start(&State::default(), &system, &start)), "origin");

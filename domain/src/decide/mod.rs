@@ -9,6 +9,7 @@ mod import;
 mod instance;
 mod invitation;
 mod leak;
+mod log_key;
 mod member;
 mod mint;
 mod organization;
@@ -24,6 +25,7 @@ pub use instance::{ChangePolicy, Resume, Start};
 pub(crate) use invitation::find_invitation;
 pub use invitation::{Accept, Giving, Invite, Reissue, SESSION, Withdraw};
 pub use leak::ReportLeak;
+pub use log_key::RotateLogKey;
 pub use member::{Offboard, RemoveMember, SetMemberRole, TokensFate};
 pub(crate) use mint::read_grants;
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
@@ -83,6 +85,8 @@ pub enum Command {
     EnrollRoles,
     /// Go on with a database that does not contain what was seen.
     Resume(Resume),
+    /// Let another key sign checkpoints.
+    RotateLogKey(RotateLogKey),
     /// Change the instance's policy.
     ChangePolicy(ChangePolicy),
     /// Begin an organization.
@@ -150,6 +154,7 @@ impl Command {
             Self::Start(_)
             | Self::EnrollRoles
             | Self::Resume(_)
+            | Self::RotateLogKey(_)
             | Self::Narrow(_)
             | Self::Accept(_)
             | Self::ReportLeak(_) => None,
@@ -184,6 +189,7 @@ impl Command {
             Self::Start(_)
             | Self::EnrollRoles
             | Self::Resume(_)
+            | Self::RotateLogKey(_)
             | Self::ChangePolicy(_)
             | Self::CreateOrganization(_)
             | Self::Accept(_)
@@ -279,6 +285,7 @@ pub fn decide(
         Command::Start(start) => instance::start(state, caller, start),
         Command::EnrollRoles => instance::enroll_roles(state, caller),
         Command::Resume(resume) => instance::resume(state, caller, resume),
+        Command::RotateLogKey(rotate) => log_key::rotate(state, caller, at, rotate),
         Command::ChangePolicy(change) => {
             instance::change_policy(state, caller, change, request.expected_revision)
         }
@@ -346,7 +353,9 @@ fn authorize_repeated(
         if caller.may_know(place) { caller.require(state, permission, place) } else { Err(absent(subject)) }
     };
     match command {
-        Command::Start(_) | Command::EnrollRoles | Command::Resume(_) => require_system(caller),
+        Command::Start(_) | Command::EnrollRoles | Command::Resume(_) | Command::RotateLogKey(_) => {
+            require_system(caller)
+        }
         Command::ChangePolicy(_) => caller.require(state, "instance:update", Scope::Instance),
         Command::CreateOrganization(_) => caller.require(state, "organizations:create", Scope::Instance),
         Command::RenameOrganization(_) => require("organizations:update", place),

@@ -55,7 +55,8 @@ impl State {
         match &line.event {
             Event::AuthorityStarted { .. }
             | Event::InstancePolicyChanged { .. }
-            | Event::LogResumed { .. } => self.apply_instance(line),
+            | Event::LogResumed { .. }
+            | Event::LogKeyRotated { .. } => self.apply_instance(line),
             Event::RoleDefined { role, level, permissions } => {
                 self.define_role(line, role, *level, permissions)
             }
@@ -108,6 +109,7 @@ impl State {
             (Event::AuthorityStarted { origin, log_key, policy }, None) => Instance {
                 origin: origin.clone(),
                 log_key: log_key.clone(),
+                log_key_before: None,
                 policy: *policy,
                 started_at: line.at,
                 revision,
@@ -119,6 +121,12 @@ impl State {
             (Event::LogResumed { expected, origin, .. }, Some(instance)) => Instance {
                 origin: origin.clone(),
                 resumed: Some(expected.clone()),
+                revision,
+                ..(**instance).clone()
+            },
+            (Event::LogKeyRotated { before, after, both_until }, Some(instance)) => Instance {
+                log_key: after.clone(),
+                log_key_before: Some((before.clone(), *both_until)),
                 revision,
                 ..(**instance).clone()
             },

@@ -49,6 +49,8 @@ pub struct Instance {
     pub origin: Box<str>,
     /// The public key that signs checkpoints.
     pub log_key: Box<str>,
+    /// The one that signs beside it, and until just before when.
+    pub log_key_before: Option<(Box<str>, Timestamp)>,
     /// Its policy.
     pub policy: InstancePolicy,
     /// When it began.

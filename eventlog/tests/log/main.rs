@@ -10,4 +10,5 @@ mod outages;
 mod reading;
 #[path = "../support/mod.rs"]
 mod support;
+mod tree;
 mod waking;

@@ -156,6 +156,7 @@ impl Stand {
         let options = projections::Options {
             folder: self.node_folder(name),
             clock,
+            log_key_file: None,
             random: Random::system(),
             capacity: 16_384,
             accept: None,

@@ -26,6 +26,7 @@ mod outage;
 mod overload;
 mod people;
 mod policy;
+mod proof;
 mod record;
 mod restart;
 mod roles;

@@ -1,6 +1,6 @@
 use super::routes::{Route, invitation, routes};
 use crate::{HOUR, damaged, never_issued};
-use chancery_tests::{Actor, Answer, World};
+use chancery_tests::{Actor, Answer, NodeOptions, World};
 use serde_json::{Value, json};
 
 async fn send(actor: &Actor, route: &Route, token: &str, invitation: &str) -> Answer {
@@ -44,7 +44,7 @@ async fn not_in_force(world: &World) -> Vec<(&'static str, String)> {
 
 #[tokio::test]
 async fn no_route_answers_a_credential_that_is_not_in_force() {
-    let world = World::new().await;
+    let world = World::with(NodeOptions::signing).await;
     world.tenants().await;
     let target = world.node.admin().mint("target", json!({"organization": "acme"}), &["member"]).await;
     let invited = invitation(&world.node.admin()).await;

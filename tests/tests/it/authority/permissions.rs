@@ -1,5 +1,5 @@
 use super::routes::{invitation, routes};
-use chancery_tests::{Actor, World};
+use chancery_tests::{Actor, NodeOptions, World};
 use serde_json::{Value, json};
 
 async fn caller(world: &World, scope: Value, grant: &str) -> Actor {
@@ -14,14 +14,14 @@ fn onlooker(permission: &str) -> (Value, &'static str) {
         "instance:read" => (json!({"instance": true}), "instance-verifier"),
         "instance:update" | "organizations:create" => (json!({"instance": true}), "instance-auditor"),
         "organizations:read" | "projects:read" | "roles:read" | "tokens:read" | "policies:read"
-        | "leaks:read" | "members:read" => (acme, "verifier"),
+        | "leaks:read" | "members:read" | "audit:read" => (acme, "verifier"),
         _ => (acme, "auditor"),
     }
 }
 
 #[tokio::test]
 async fn who_lacks_the_permission_is_told_which() {
-    let world = World::new().await;
+    let world = World::with(NodeOptions::signing).await;
     world.tenants().await;
     let target = world.node.admin().mint("target", json!({"organization": "acme"}), &["member"]).await;
     let invited = invitation(&world.node.admin()).await;
@@ -48,7 +48,7 @@ async fn who_lacks_the_permission_is_told_which() {
 
 #[tokio::test]
 async fn who_owns_another_organization_is_a_stranger_here() {
-    let world = World::new().await;
+    let world = World::with(NodeOptions::signing).await;
     world.tenants().await;
     let target = world.node.admin().mint("target", json!({"organization": "acme"}), &["member"]).await;
     let stranger = caller(&world, json!({"organization": "other"}), "owner").await;

@@ -10,6 +10,8 @@ pub(crate) struct Route {
     pub(crate) method: &'static str,
     /// As the OpenAPI document writes it.
     pub(crate) template: &'static str,
+    /// What has to stand in its query.
+    query: &'static str,
     pub(crate) body: Option<Value>,
     /// The permission that it needs; none where every holder may.
     pub(crate) permission: Option<&'static str>,
@@ -20,7 +22,7 @@ pub(crate) struct Route {
 
 impl Route {
     fn new(method: &'static str, template: &'static str, permission: &'static str) -> Route {
-        Route { method, template, body: None, permission: Some(permission), stranger: 404 }
+        Route { method, template, query: "", body: None, permission: Some(permission), stranger: 404 }
     }
 
     fn free(method: &'static str, template: &'static str) -> Route {
@@ -31,6 +33,10 @@ impl Route {
         Route { body: Some(body), ..self }
     }
 
+    fn query(self, query: &'static str) -> Route {
+        Route { query, ..self }
+    }
+
     fn stranger(self, status: u16) -> Route {
         Route { stranger: status, ..self }
     }
@@ -39,7 +45,8 @@ impl Route {
     pub(crate) fn path(&self, token: &str, invitation: &str) -> String {
         let path = self.template.replace("{organization}", "acme").replace("{project}", "web");
         let path = path.replace("{role}", "member").replace("{id}", token);
-        path.replace("{user}", NOBODY).replace("{invitation}", invitation)
+        let path = path.replace("{user}", NOBODY).replace("{invitation}", invitation);
+        path.replace("{level}", "0").replace("{index}", "000.p/1") + self.query
     }
 }
 
@@ -104,6 +111,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ];
     routes.extend(tokens());
     routes.extend(people());
+    routes.extend(proofs());
     routes
 }
 
@@ -133,6 +141,17 @@ fn tokens() -> [Route; 13] {
             }]}))
             .stranger(200),
         Route::new("GET", "/v1/leaks", "leaks:read").stranger(200),
+    ]
+}
+
+fn proofs() -> Vec<Route> {
+    vec![
+        Route::new("GET", "/log/checkpoint", "audit:read").stranger(200),
+        Route::new("GET", "/log/tile/{level}/{index}", "audit:read").stranger(200),
+        Route::new("GET", "/log/tile/entries/{index}", "audit:read").stranger(403),
+        Route::new("GET", "/log/proof/inclusion", "audit:read").query("?position=0&size=1").stranger(200),
+        Route::new("GET", "/log/proof/consistency", "audit:read").query("?from=0&to=1").stranger(200),
+        Route::new("GET", "/log/proof/receipt", "audit:read").query("?position=0").stranger(200),
     ]
 }
 

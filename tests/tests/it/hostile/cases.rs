@@ -55,7 +55,14 @@ fn path(operation: &Operation) -> String {
     let path = path.replace("{role}", shared);
     let path = path.replace("{user}", own(operation, "user"));
     let path = path.replace("{invitation}", own(operation, "invitation"));
-    if operation.template == "/v1/authorize" { format!("{path}?organization=<ACME>") } else { path }
+    let path = path.replace("{level}", own(operation, "level")).replace("{index}", own(operation, "index"));
+    match &*operation.template {
+        "/v1/authorize" => format!("{path}?organization=<ACME>"),
+        "/log/proof/inclusion" => format!("{path}?position=0&size=1"),
+        "/log/proof/consistency" => format!("{path}?from=0&to=1"),
+        "/log/proof/receipt" => format!("{path}?position=0"),
+        _ => path,
+    }
 }
 
 /// What a parameter of the path stands for. What a deletion ends is there for nothing else.
@@ -69,6 +76,8 @@ fn own(operation: &Operation, parameter: &str) -> &'static str {
         ("role", ..) => "<ROLE>",
         ("user", ..) => "<MEMBER>",
         ("invitation", ..) => "<INVITED>",
+        ("level", ..) => "0",
+        ("index", ..) => "000.p/1",
         _ => "<TARGET>",
     }
 }
@@ -382,6 +391,9 @@ fn heads(operation: &Operation, all: &mut Vec<Case>) {
     }
 }
 
+/// What is no number of lines.
+const NO_NUMBERS: &[&str] = &["", "-1", "x", "1.5", "99999999999999999999", "%00", "18446744073709551615"];
+
 /// Query parameters that are unknown, repeated or of values that cannot be.
 fn queries(operation: &Operation, all: &mut Vec<Case>) {
     let mut ask = |query: &str, expect: Expect| {
@@ -400,6 +412,10 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
     let long = format!("cursor={}", "A".repeat(9_000));
     let wrong: &[(&str, &[&str])] = &[
         ("at_least", &["", "-1", "x", "1.5", "99999999999999999999", "+-1", "0x1", "%00", "1%2000", "٣"]),
+        ("position", NO_NUMBERS),
+        ("size", NO_NUMBERS),
+        ("from", NO_NUMBERS),
+        ("to", NO_NUMBERS),
         ("limit", &["", "0", "-1", "1001", "x", "1e3", "99999999999999999999", "1.0"]),
         ("depth", &["", "0", "-1", "1001", "x", "99999999999999999999"]),
         ("cursor", &["", "!", "%00", "bnVsbA", "e30", "W10", "eyJzb3J0IjoiLWNyZWF0ZWQifQ", "=", "..%2f"]),

@@ -23,6 +23,7 @@ const METHODS: [&str; 8] = ["GET", "POST", "PATCH", "DELETE", "PUT", "OPTIONS", 
 /// Whether a route, as the metrics name it, is in the document or a known page.
 pub(super) fn is_known(route: &str) -> bool {
     let document = api::document();
+    let route = &*route.replace("{*", "{");
     route == "unmatched" || PAGES.contains(&route) || document["paths"].get(route).is_some()
 }
 
@@ -93,7 +94,9 @@ async fn what_the_document_lacks_is_not_served() {
             .replace("{role}", &fill)
             .replace("{organization}", &fill)
             .replace("{project}", &fill)
-            .replace("{id}", &fill);
+            .replace("{id}", &fill)
+            .replace("{level}", &fill)
+            .replace("{index}", &fill);
         for method in METHODS {
             let answer = admin.call(method, &target).send().await;
             probed += 1;
@@ -132,6 +135,13 @@ fn methods_of<'d>(documented: &BTreeSet<(&'d str, &'d str)>, path: &str) -> BTre
 
 /// Whether a path is one of a template.
 fn fits(template: &str, path: &str) -> bool {
+    let is_whole = path
+        .strip_prefix("/log/tile/")
+        .is_some_and(|rest| rest.split('/').nth(1).is_some_and(|n| !n.is_empty()));
+    if template == "/log/tile/{level}/{index}" {
+        // An index goes over as many parts as it has groups of digits.
+        return is_whole;
+    }
     let (template, path) = (template.split('/'), path.split('/'));
     template.clone().count() == path.clone().count()
         && template.zip(path).all(|(own, part)| own.starts_with('{') || own == part)

@@ -1,0 +1,76 @@
+//! `chancery log verify`: exported lines against checkpoints, without a server.
+//!
+//! It reads once, in as much memory as the log has organizations, and believes nothing but the keys that it is given.
+
+mod audit;
+mod export;
+mod report;
+
+use super::{key, read};
+use crate::commands::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Format, progress::Progress};
+use audit::{Audit, Kept};
+use eventlog::Checkpoint;
+use eventlog::note::VerifierKey;
+use export::Export;
+use std::path::{Path, PathBuf};
+
+/// Check exported lines against checkpoints, without a server
+///
+/// Every line is hashed anew, and the tree over them is held against each checkpoint at its size. Give the checkpoints
+/// that you kept, the older the better, and the newest. The exit code is 1 if anything is wrong, and the page says where.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  chancery log verify --key \"$(cat chancery.key)\" --checkpoint 2026-01.checkpoint --checkpoint now.checkpoint log.ndjson
+  chancery log verify --key \"$(cat chancery.key)\" --checkpoint now.checkpoint --earlier 2026-01.ndjson log.ndjson")]
+pub(crate) struct Args {
+    /// The export: NDJSON from position 0 on, in several files if it is
+    #[arg(required = true)]
+    export: Vec<PathBuf>,
+    /// A key that is believed: each checkpoint must be signed by one of them
+    #[arg(long, required = true, value_parser = key)]
+    key: Vec<VerifierKey>,
+    /// A checkpoint that you kept
+    #[arg(long, required = true, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+    /// An export that you kept: says exactly which lines are others now
+    #[arg(long, value_name = "FILE")]
+    earlier: Vec<PathBuf>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let kept = args.checkpoint.iter().map(|path| open(path, &args.key)).collect::<Result<_, _>>()?;
+    let mut audit = Audit::new(kept);
+    let mut export = Export::open(&args.export)?;
+    let mut earlier = if args.earlier.is_empty() { None } else { Some(Export::open(&args.earlier)?) };
+    let mut progress = Progress::new(export.length(), context.options.quiet);
+    while let Some(entry) = export.next()? {
+        audit.entry(&entry);
+        if let Some(earlier) = &mut earlier
+            && let Some(before) = earlier.next()?
+        {
+            audit.compare(before.leaf, entry.leaf);
+        }
+        progress.reach(export.position());
+    }
+    progress.finish();
+    audit.end(earlier.map_or(Ok(None), |mut earlier| earlier.next().map(|left| left.map(|_| ())))?.is_some());
+    let report = audit.report();
+    match context.options.format() {
+        Format::Json => {
+            context.output.json(&serde_json::to_string(&report).expect("a report is plain data"))?;
+        }
+        _ => output::print(&report.page())?,
+    }
+    Ok(if report.found.is_empty() { Exit::Success } else { Exit::Failed })
+}
+
+/// A checkpoint whose signature is of a key that is believed. One that is not proves nothing, so nothing is checked.
+fn open(file: &Path, keys: &[VerifierKey]) -> Result<Kept, Failure> {
+    let note = read(file)?;
+    let (checkpoint, opened) = Checkpoint::open(&note, keys)
+        .map_err(|error| Failure::Other(format!("{}: {error}", file.display())))?;
+    let signed_by = opened.signed_by.iter().map(ToString::to_string).collect();
+    Ok(Kept::new(file.display().to_string(), checkpoint, signed_by, opened.others))
+}
