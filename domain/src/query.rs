@@ -3,8 +3,10 @@
 //! [`authorize`] says whether a read is allowed at all; the functions below it find what is read, and leave out what
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
+mod audit;
 mod roles;
 
+pub use audit::{AUDIT, audited, used_token};
 pub use roles::{Census, role, roles};
 
 use crate::authority::Caller;
@@ -62,6 +64,16 @@ pub enum Read {
     Leaks,
     /// What an import would come to.
     Import,
+    /// The record, of a place or of the caller's own scope.
+    Audit(Option<ScopeText>),
+    /// What happened to a token.
+    History(TokenId),
+    /// A token's single uses.
+    Uses(TokenId),
+    /// How far the audit views have come.
+    AuditViews,
+    /// Another generation of the audit views.
+    RebuildAuditViews,
 }
 
 impl Read {
@@ -80,6 +92,9 @@ impl Read {
             }
             Self::Leaks => Some("leaks:read"),
             Self::Import => Some("tokens:import"),
+            Self::History(_) => Some("tokens:read"),
+            Self::Audit(_) | Self::Uses(_) | Self::AuditViews => Some(AUDIT),
+            Self::RebuildAuditViews => Some("instance:update"),
         }
     }
 }
@@ -94,6 +109,8 @@ impl Read {
             | Self::Identify
             | Self::Leaks
             | Self::Import
+            | Self::AuditViews
+            | Self::RebuildAuditViews
             | Self::Sweep(None) => None,
             Self::Organization(organization)
             | Self::Projects(organization)
@@ -103,9 +120,9 @@ impl Read {
             Self::Roles(organization) => organization.as_ref().map(|own| format!("organization:{own}")),
             Self::Role(organization, role) => Some(role_object(organization.as_deref(), role)),
             Self::Explain(question) => Some(question.subject.object()),
-            Self::Tokens(scope) => scope.as_ref().map(ScopeText::object),
+            Self::Tokens(scope) | Self::Audit(scope) => scope.as_ref().map(ScopeText::object),
             Self::Contents(scope) => Some(scope.object()),
-            Self::Token(id) => Some(format!("token:{id}")),
+            Self::Token(id) | Self::History(id) | Self::Uses(id) => Some(format!("token:{id}")),
         }
     }
 }
@@ -137,6 +154,11 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
         Read::Leaks => caller.require_somewhere(state, "leaks:read", own),
         Read::Import => caller.require_somewhere(state, "tokens:import", own),
+        Read::Audit(scope) => audited(state, caller, scope.as_ref()).map(drop),
+        Read::History(id) => token(state, caller, *id).map(drop),
+        Read::Uses(id) => used_token(state, caller, *id).map(drop),
+        Read::AuditViews => caller.require(state, AUDIT, Scope::Instance),
+        Read::RebuildAuditViews => caller.require(state, "instance:update", Scope::Instance),
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Stats {
     pub lost: AtomicU64,
     /// The size of the log that the usage view stands for.
     pub usage_position: AtomicU64,
+    /// The size of the log that the audit views stand for.
+    pub audit_position: AtomicU64,
 }
 
 impl Live {

@@ -1,5 +1,6 @@
 //! A node: one log, its live state, and the tasks that write.
 
+use crate::audit::Audit;
 use crate::catch_up::{Cursor, Fatal, Marks};
 use crate::live::Live;
 use crate::recorder::{Recorder, RecorderDesk};
@@ -67,6 +68,7 @@ pub struct Node {
     scribe: Scribe,
     recorder: Recorder,
     usage: Arc<Usage>,
+    audit: Arc<Audit>,
     sweeper: Arc<Sweeper>,
     random: Random,
     import_key: ImportKey,
@@ -117,6 +119,7 @@ impl Node {
         );
         let usage = Arc::new(Usage::new(log.clone(), Arc::clone(&live), feed));
         let sweeper = Arc::new(Sweeper::new(&log, &live, &scribe, &usage, &options.random));
+        let audit = Arc::new(Audit::new(log.clone(), Arc::clone(&live)));
         let stop = CancellationToken::new();
         let (failing, failed) = watch::channel(None);
         let failing = Arc::new(failing);
@@ -126,6 +129,7 @@ impl Node {
             tokio::spawn(sweep(log.clone(), stop.clone())),
             tokio::spawn(Arc::clone(&usage).follow(stop.clone())),
             tokio::spawn(Arc::clone(&sweeper).run(stop.clone())),
+            tokio::spawn(Arc::clone(&audit).follow(stop.clone())),
         ];
         let random = options.random;
         let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
@@ -135,6 +139,7 @@ impl Node {
             scribe,
             recorder,
             usage,
+            audit,
             sweeper,
             random,
             import_key,
@@ -250,6 +255,11 @@ impl Node {
         tokens: &[TokenId],
     ) -> Result<HashMap<TokenId, Timestamp>, eventlog::Error> {
         self.usage.last_used(tokens).await
+    }
+
+    /// The audit views.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// The tokens of a scope that have been unused for more than `days`, up to now. Of the instance, only its own.
