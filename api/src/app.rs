@@ -1,6 +1,7 @@
 //! What all handlers share, and the router of everything.
 
 use crate::admin::AdminToken;
+use crate::audit::stream::Streams;
 use crate::auth::Session;
 use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
 use crate::error::{invalid, problem, unauthenticated};
@@ -44,6 +45,7 @@ struct Shared {
     metrics: Registry,
     limits: Limits,
     partner_keys: PartnerKeys,
+    streams: Streams,
 }
 
 /// What a node's API is told.
@@ -98,6 +100,11 @@ impl App {
     /// Whose signatures on reports of leaks are believed.
     pub(crate) fn partner_keys(&self) -> &PartnerKeys {
         &self.0.partner_keys
+    }
+
+    /// The streams that are open.
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.0.streams
     }
 
     /// Counts a call of a caller whose credential is in force, or of an address; refuses one that is too many.
@@ -259,7 +266,7 @@ impl App {
     }
 }
 
-fn counted(caller: &Caller) -> Counted {
+pub(crate) fn counted(caller: &Caller) -> Counted {
     caller.token().map_or(Counted::AdminToken, |token| Counted::Token(token.id))
 }
 
@@ -270,7 +277,8 @@ pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
     system::metrics::register(&mut registry, node.live());
     let limits = Limits::new(options.rates, node.live().clock(), &mut registry);
     let Options { admin, partner_keys, with_metrics, .. } = options;
-    let app = App(Arc::new(Shared { node, admin, metrics: registry, limits, partner_keys }));
+    let streams = Streams::new(&mut registry);
+    let app = App(Arc::new(Shared { node, admin, metrics: registry, limits, partner_keys, streams }));
     let (routes, document) = openapi::routes();
     let mut routes = routes.with_state(app.clone()).merge(crate::edge::docs::routes(&document));
     if with_metrics {

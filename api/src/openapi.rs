@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::{
-    explain, instance, leaks, organizations, policies, projects, roles, sweeps, system, tokens, verify,
+    audit, explain, instance, leaks, organizations, policies, projects, roles, sweeps, system, tokens, verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -80,6 +80,12 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(tokens::show::show, tokens::update::update, tokens::revoke::delete))
         .routes(routes!(tokens::rotate::rotate))
         .routes(routes!(tokens::revoke::revoke))
+        .routes(routes!(tokens::history::history))
+        .routes(routes!(tokens::uses::uses))
+        .routes(routes!(audit::events::list))
+        .routes(routes!(audit::stream::stream))
+        .routes(routes!(audit::views::show))
+        .routes(routes!(audit::views::rebuild))
         .merge(large)
         .routes(routes!(system::health::healthz))
         .routes(routes!(system::health::readyz))

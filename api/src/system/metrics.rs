@@ -51,6 +51,11 @@ impl Collector for NodeCollector {
                 "The size of the log that the usage view stands for",
                 stats.usage_position.load(Relaxed),
             ),
+            (
+                "audit_position",
+                "The size of the log that the audit views stand for, as this node last saw it",
+                stats.audit_position.load(Relaxed),
+            ),
             ("log_version", "Lifecycle events that are folded", version),
             ("tokens", "Tokens in the live index, ended ones included", tokens),
         ];

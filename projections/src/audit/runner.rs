@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -30,8 +31,6 @@ const CHUNK: i64 = 2_000;
 
 /// The node keeps the views.
 struct Keeping {
-    /// By the monotonic clock.
-    claimed_at: Duration,
     live: i32,
     building: Option<i32>,
     generations: Vec<Generation>,
@@ -62,9 +61,16 @@ impl Audit {
     /// Follows the log until it is told to stop.
     pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
         let mut keeping = None;
+        let mut period = interval(PERIOD);
+        period.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
+            let is_due = tokio::select! {
+                biased;
+                _ = period.tick() => true,
+                () = std::future::ready(()) => false,
+            };
             let began = self.live.clock().monotonic();
-            let has_more = match self.step(&mut keeping).await {
+            let has_more = match self.step(&mut keeping, is_due).await {
                 Ok(has_more) => has_more,
                 Err(error) => {
                     tracing::debug!(%error, "the audit views wait");
@@ -77,7 +83,7 @@ impl Audit {
                 continue;
             }
             let took = self.live.clock().monotonic().saturating_sub(began);
-            let size = keeping.as_ref().map(|kept: &Keeping| kept.size());
+            let size = keeping.as_ref().map(Keeping::size);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.pause(took, size) => {}
@@ -97,10 +103,9 @@ impl Audit {
     }
 
     /// Takes in a page for each generation; says whether there is more.
-    async fn step(&self, keeping: &mut Option<Keeping>) -> Result<bool, Delayed> {
-        let now = self.live.clock().monotonic();
-        if keeping.as_ref().is_none_or(|kept| now.saturating_sub(kept.claimed_at) >= PERIOD) {
-            let claimed = self.claim(now, keeping.take()).await?;
+    async fn step(&self, keeping: &mut Option<Keeping>, is_due: bool) -> Result<bool, Delayed> {
+        if is_due || keeping.is_none() {
+            let claimed = self.claim(keeping.take()).await?;
             *keeping = claimed;
         }
         let Some(kept) = keeping else {
@@ -133,7 +138,7 @@ impl Audit {
 
     /// Claims the views, or goes on keeping them, unless another node does. What is remembered of a generation holds
     /// as long as it stands where this node has brought it.
-    async fn claim(&self, now: Duration, before: Option<Keeping>) -> Result<Option<Keeping>, Delayed> {
+    async fn claim(&self, before: Option<Keeping>) -> Result<Option<Keeping>, Delayed> {
         let claiming = sqlx::query(
             "WITH view AS (
                  UPDATE chancery_views.audit SET keeper = $1, kept_until = now() + interval '5 seconds'
@@ -146,7 +151,7 @@ impl Audit {
         );
         let rows = self.log.run("claiming the audit views", claiming.bind(self.id)).await?;
         let mut known = before.map(|kept| kept.generations).unwrap_or_default();
-        let mut kept = Keeping { claimed_at: now, live: 0, building: None, generations: Vec::new() };
+        let mut kept = Keeping { live: 0, building: None, generations: Vec::new() };
         for row in &rows {
             let failed = |error: sqlx::Error| Error::from_sqlx("claiming the audit views", &error);
             kept.live = row.try_get(0).map_err(failed)?;

@@ -1,0 +1,6 @@
+use chancery_tests::World;
+
+#[tokio::test]
+async fn placeholder() {
+    let _ = World::new().await;
+}
