@@ -150,12 +150,11 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
             caller.require_somewhere(state, "tokens:read", place)
         }
         Read::Contents(scope) => Contents::authorize(state, caller, scope),
-        Read::Token(id) => token(state, caller, *id).map(drop),
+        Read::Token(id) | Read::History(id) => token(state, caller, *id).map(drop),
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
         Read::Leaks => caller.require_somewhere(state, "leaks:read", own),
         Read::Import => caller.require_somewhere(state, "tokens:import", own),
         Read::Audit(scope) => audited(state, caller, scope.as_ref()).map(drop),
-        Read::History(id) => token(state, caller, *id).map(drop),
         Read::Uses(id) => used_token(state, caller, *id).map(drop),
         Read::AuditViews => caller.require(state, AUDIT, Scope::Instance),
         Read::RebuildAuditViews => caller.require(state, "instance:update", Scope::Instance),

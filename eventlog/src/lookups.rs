@@ -28,7 +28,8 @@ impl Log {
         )
         .bind(positions)
         .bind(firsts);
-        let read = |row: &sqlx::postgres::PgRow| Ok((row.try_get::<i64, _>(0)?.unsigned_abs(), row.try_get(1)?));
+        let read =
+            |row: &sqlx::postgres::PgRow| Ok((row.try_get::<i64, _>(0)?.unsigned_abs(), row.try_get(1)?));
         let rows = self.run(DOING, reading).await?;
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| Error::from_sqlx(DOING, &error))
     }
@@ -57,7 +58,8 @@ impl Log {
         const DOING: &str = "reading personal values";
         let keys: Vec<Vec<u8>> = commitments.iter().map(|commitment| commitment.to_vec()).collect();
         let reading =
-            sqlx::query("SELECT commitment, value FROM chancery.personal WHERE commitment = ANY ($1)").bind(keys);
+            sqlx::query("SELECT commitment, value FROM chancery.personal WHERE commitment = ANY ($1)")
+                .bind(keys);
         let mut values = HashMap::new();
         for row in self.run(DOING, reading).await? {
             let failed = |error: sqlx::Error| Error::from_sqlx(DOING, &error);

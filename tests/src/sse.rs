@@ -37,10 +37,10 @@ impl Sse {
             }
             let bytes = self.response.chunk().await.ok()??;
             self.buffer.push_str(&String::from_utf8_lossy(&bytes));
-            while let Some((block, rest)) = self.buffer.split_once("\n\n") {
-                self.ready.extend(read(block));
-                self.buffer = rest.to_owned();
-            }
+            let Some(end) = self.buffer.rfind("\n\n") else { continue };
+            let rest = self.buffer.split_off(end + 2);
+            let whole = std::mem::replace(&mut self.buffer, rest);
+            self.ready.extend(whole.split("\n\n").filter_map(read));
         }
     }
 

@@ -77,9 +77,8 @@ pub(crate) async fn list(
     let (order, after) = super::read_order(query.order.as_deref(), query.cursor.as_deref())?;
     app.readable(&session, "audit.events", Read::Audit(asked.scope.clone()), None).await?;
     super::reached(&app, query.at_least).await?;
-    let place = super::look(&app, &session, |state, caller| {
-        query::audited(state, caller, asked.scope.as_ref())
-    })?;
+    let place =
+        super::look(&app, &session, |state, caller| query::audited(state, caller, asked.scope.as_ref()))?;
     let filter = asked.at(&app, place).await?;
     let found = app.node().audit().events(&filter, order, after, limit).await;
     let found = found.map_err(|error| super::failed(&error))?;

@@ -55,7 +55,8 @@ impl Texts<'_> {
             addresses: None,
         };
         let address = self.address.map(|text| {
-            text.parse::<IpAddr>().map_err(|_| invalid("address", text, "an address such as 192.0.2.7 or 2001:db8::1"))
+            text.parse::<IpAddr>()
+                .map_err(|_| invalid("address", text, "an address such as 192.0.2.7 or 2001:db8::1"))
         });
         Ok(Asked { scope: self.scope()?, address: address.transpose()?, filter })
     }
@@ -97,11 +98,16 @@ fn read_actor(text: &str) -> Result<(Option<String>, Option<TokenId>), Problem> 
     if is_uuid_shaped(text) {
         return read_token("actor", text).map(|id| (None, Some(id)));
     }
-    let is_actor = !text.is_empty() && text.len() <= ACTOR && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_actor =
+        !text.is_empty() && text.len() <= ACTOR && text.bytes().all(|byte| byte.is_ascii_graphic());
     if is_actor {
         return Ok((Some(text.to_owned()), None));
     }
-    Err(invalid("actor", text, "an actor such as org-token:chyo_4fT9aQ1 or admin-token, or the id of a token"))
+    Err(invalid(
+        "actor",
+        text,
+        "an actor such as org-token:chyo_4fT9aQ1 or admin-token, or the id of a token",
+    ))
 }
 
 fn read_token(field: &'static str, text: &str) -> Result<TokenId, Problem> {
@@ -112,7 +118,9 @@ fn read_token(field: &'static str, text: &str) -> Result<TokenId, Problem> {
 fn read_types(text: &str, has_uses: bool) -> Result<Vec<String>, Problem> {
     let read = |kind: &str| match TYPES.contains(&kind) {
         true if has_uses || kind_of(kind) != Kind::Use => Ok(kind.to_owned()),
-        true => Err(invalid("type", kind, "a type of lifecycle events; uses are under `/v1/tokens/{id}/uses`")),
+        true => {
+            Err(invalid("type", kind, "a type of lifecycle events; uses are under `/v1/tokens/{id}/uses`"))
+        }
         false => Err(invalid("type", kind, "types of events such as TokenMinted, with commas between them")),
     };
     text.split(',').map(read).collect()

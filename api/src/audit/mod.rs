@@ -99,10 +99,7 @@ struct Cursor {
 }
 
 /// In which order a request wants events, and after which position.
-pub(crate) fn read_order(
-    order: Option<&str>,
-    cursor: Option<&str>,
-) -> Result<(Order, Option<u64>), Problem> {
+pub(crate) fn read_order(order: Option<&str>, cursor: Option<&str>) -> Result<(Order, Option<u64>), Problem> {
     let order = order.unwrap_or("newest");
     let known = match order {
         "newest" => Order::NewestFirst,

@@ -154,7 +154,9 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().unwrap_or_default();
     let number = text.parse().ok().filter(|_| values.next().is_none() && !text.starts_with('+'));
-    number.map(Some).ok_or_else(|| invalid("Last-Event-ID", text, "one position, the last `id` that was seen"))
+    number
+        .map(Some)
+        .ok_or_else(|| invalid("Last-Event-ID", text, "one position, the last `id` that was seen"))
 }
 
 /// A stream on its way to its reader.
@@ -275,9 +277,9 @@ impl Reader {
 
     fn lets_through(&self, line: &Summary<'_>) -> bool {
         let state = self.app.node().live();
-        let scope = line.token.and_then(|token| {
-            state.read(|state| state.tokens().get(token).map(|token| token.scope))
-        });
+        let scope = line
+            .token
+            .and_then(|token| state.read(|state| state.tokens().get(token).map(|token| token.scope)));
         (self.has_uses || line.kind() != Kind::Use) && self.filter.lets_through(line, scope)
     }
 
@@ -326,7 +328,9 @@ impl Streams {
         let (all, own) = (open.values().sum::<usize>(), open.get(&caller).copied().unwrap_or_default());
         if all >= MOST || own >= MOST_OF_ONE {
             // How many others there are is nobody's business.
-            let detail = format!("A node keeps at most {MOST} streams, {MOST_OF_ONE} for one caller; this one has {own}.");
+            let detail = format!(
+                "A node keeps at most {MOST} streams, {MOST_OF_ONE} for one caller; this one has {own}."
+            );
             return Err(Problem::new(codes::RATE_LIMITED).detail(detail).retry_after(1));
         }
         open.insert(caller, own + 1);

@@ -49,8 +49,10 @@ pub(crate) async fn rebuild(
 }
 
 fn answer(app: &App, status: AuditStatus) -> Answer<wire::AuditViews> {
-    let view = |of: GenerationStatus| wire::AuditGeneration { generation: of.generation, position: of.position };
+    let view =
+        |of: GenerationStatus| wire::AuditGeneration { generation: of.generation, position: of.position };
     let log_position = app.node().live().position();
-    let views = wire::AuditViews { live: view(status.live), building: status.building.map(view), log_position };
+    let views =
+        wire::AuditViews { live: view(status.live), building: status.building.map(view), log_position };
     Answer::ok(views, status.live.position)
 }

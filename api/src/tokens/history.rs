@@ -62,16 +62,13 @@ pub(crate) async fn history(
 }
 
 /// What the caller may see of a token's history, and whether that includes personal values.
-fn visible(
-    state: &state::State,
-    caller: &Caller,
-    id: TokenId,
-) -> Result<(TokenHistory, bool), Rejection> {
+fn visible(state: &state::State, caller: &Caller, id: TokenId) -> Result<(TokenHistory, bool), Rejection> {
     let token = query::token(state, caller, id)?;
     let cause = state.revocation(token).and_then(|(_, cause)| cause);
-    let organization = token.scope.organization().filter(|organization| {
-        caller.may(state, "organizations:read", Scope::Organization(*organization))
-    });
+    let organization = token
+        .scope
+        .organization()
+        .filter(|organization| caller.may(state, "organizations:read", Scope::Organization(*organization)));
     let of = TokenHistory {
         token: id,
         cause: cause.filter(|cause| query::token(state, caller, *cause).is_ok()),

@@ -78,9 +78,8 @@ fn is_inside(app: &App, place: Scope, line: &Summary<'_>) -> bool {
 
 impl UseQuery {
     fn filter(&self) -> Result<UseFilter, Problem> {
-        let time = |field, text: &Option<String>| {
-            text.as_deref().map(|text| read_time(field, text)).transpose()
-        };
+        let time =
+            |field, text: &Option<String>| text.as_deref().map(|text| read_time(field, text)).transpose();
         let (from, to) = (time("from", &self.from)?, time("to", &self.to)?);
         if from.zip(to).is_some_and(|(from, to)| from >= to) {
             return Err(invalid("to", self.to.as_deref().unwrap_or_default(), "a time after `from`"));

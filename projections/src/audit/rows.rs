@@ -258,7 +258,8 @@ mod tests {
         ];
         let found = uses_of(&first, &mut open);
         assert_eq!(found.len(), 2);
-        let of = |row: &UseRow| (row.token.as_u128(), row.first, row.last, row.counts.valid, row.counts.refused);
+        let of =
+            |row: &UseRow| (row.token.as_u128(), row.first, row.last, row.counts.valid, row.counts.refused);
         assert_eq!(found.iter().map(of).collect::<Vec<_>>(), [(1, 0, 300, 2, 1), (2, 0, 0, 1, 0)]);
         assert_eq!(found[0].counts.asked, 1);
         assert_eq!(commits_of(0, &found[0].commits), [0, 300]);

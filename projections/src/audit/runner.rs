@@ -34,6 +34,8 @@ struct Keeping {
     live: i32,
     building: Option<i32>,
     generations: Vec<Generation>,
+    /// There are rows that nobody reads.
+    has_old_rows: bool,
 }
 
 /// A generation as this node has brought it so far. If anybody else has moved it, nothing of it holds.
@@ -130,8 +132,9 @@ impl Audit {
             *keeping = None;
             return Ok(true);
         }
-        if !has_more {
-            has_more = self.clean().await?;
+        if !has_more && (is_due || kept.has_old_rows) {
+            kept.has_old_rows = self.clean().await?;
+            has_more = kept.has_old_rows;
         }
         Ok(has_more)
     }
@@ -151,7 +154,7 @@ impl Audit {
         );
         let rows = self.log.run("claiming the audit views", claiming.bind(self.id)).await?;
         let mut known = before.map(|kept| kept.generations).unwrap_or_default();
-        let mut kept = Keeping { live: 0, building: None, generations: Vec::new() };
+        let mut kept = Keeping { live: 0, building: None, generations: Vec::new(), has_old_rows: false };
         for row in &rows {
             let failed = |error: sqlx::Error| Error::from_sqlx("claiming the audit views", &error);
             kept.live = row.try_get(0).map_err(failed)?;
@@ -159,9 +162,9 @@ impl Audit {
             let number: i32 = row.try_get(2).map_err(failed)?;
             let size = row.try_get::<i64, _>(3).map_err(failed)?.unsigned_abs();
             let commit = row.try_get(4).map_err(failed)?;
-            let found = known.iter_mut().find(|known| {
-                (known.number, known.size, known.commit) == (number, size, commit)
-            });
+            let found = known
+                .iter_mut()
+                .find(|known| (known.number, known.size, known.commit) == (number, size, commit));
             let open = found.map(|known| std::mem::take(&mut known.open)).unwrap_or_default();
             kept.generations.push(Generation { number, size, commit, open });
         }
@@ -268,7 +271,8 @@ impl Audit {
                AND building.size >= live.size AND view.keeper = $1
              RETURNING 1",
         );
-        let swapped = self.log.run("reading from the audit views that were built", swapping.bind(self.id)).await?;
+        let swapped =
+            self.log.run("reading from the audit views that were built", swapping.bind(self.id)).await?;
         Ok(!swapped.is_empty())
     }
 
@@ -276,7 +280,11 @@ impl Audit {
     async fn begin_anew(&self, live: i32, lost: i32) -> Result<(), Error> {
         if lost != live {
             let dropping = sqlx::query("UPDATE chancery_views.audit SET building = NULL WHERE building = $1");
-            return self.log.run("giving up a generation of the audit views", dropping.bind(lost)).await.map(drop);
+            return self
+                .log
+                .run("giving up a generation of the audit views", dropping.bind(lost))
+                .await
+                .map(drop);
         }
         let beginning = sqlx::query(
             "WITH view AS (SELECT FROM chancery_views.audit WHERE live = $1 FOR UPDATE),

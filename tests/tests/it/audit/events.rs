@@ -17,8 +17,11 @@ async fn events_are_listed_with_their_exact_lines_in_both_orders_while_others_ar
     let oldest = pages(&admin, &format!("{path}&order=oldest")).await;
     let entries = world.database.entries().await;
     let line = |item: &Value| (item["position"].as_u64().unwrap(), item["line"].clone());
-    let of_log: Vec<_> =
-        entries.iter().filter(|entry| is_event(entry)).map(|entry| (entry.position, entry.line.clone())).collect();
+    let of_log: Vec<_> = entries
+        .iter()
+        .filter(|entry| is_event(entry))
+        .map(|entry| (entry.position, entry.line.clone()))
+        .collect();
     // Each page is a use of the break-glass token, so the list grows at its new end while it is read.
     let newest: Vec<_> = newest.iter().rev().map(line).collect();
     assert_eq!(newest, of_log[..newest.len()]);
@@ -37,8 +40,9 @@ async fn every_filter_lets_through_what_it_says() {
     let admin = world.node.admin();
     let auditor = admin.mint("auditor", json!({"organization": "acme"}), &["auditor"]).await;
     let auditor = world.node.token(&auditor.secret);
-    let token = tenants.owner.mint("t", json!({"organization": "acme", "project": "web"}), &["project-reader"]).await;
-    world.pass(Duration::from_secs(60));
+    let token =
+        tenants.owner.mint("t", json!({"organization": "acme", "project": "web"}), &["project-reader"]).await;
+    world.pass(Duration::from_mins(1));
     let revoked = tenants.owner.revoke(&token.id).await.position();
     let owner = tenants.owner.get("/v1/whoami").await.body["token"].clone();
     let (id, prefix) = (owner["id"].as_str().unwrap(), owner["prefix"].as_str().unwrap());
@@ -50,8 +54,14 @@ async fn every_filter_lets_through_what_it_says() {
     assert_eq!(types(&list(&format!("token={}", token.id)).await), both);
     assert_eq!(types(&list(&format!("actor={id}")).await), both);
     assert_eq!(types(&list(&format!("actor=org-token:{prefix}")).await), both);
-    assert_eq!(types(&list("type=TokenRevoked,ProjectCreated").await), ["ProjectCreated", "ProjectCreated", "TokenRevoked"]);
-    assert_eq!(types(&list("organization=acme&project=web").await), ["ProjectCreated", "TokenMinted", "TokenRevoked"]);
+    assert_eq!(
+        types(&list("type=TokenRevoked,ProjectCreated").await),
+        ["ProjectCreated", "ProjectCreated", "TokenRevoked"]
+    );
+    assert_eq!(
+        types(&list("organization=acme&project=web").await),
+        ["ProjectCreated", "TokenMinted", "TokenRevoked"]
+    );
     assert_eq!(types(&list("actor=admin-token&type=TokenMinted").await).len(), 3);
     let moment = world.moment(Duration::from_secs(30)).replace('+', "%2B");
     assert_eq!(types(&list(&format!("from={moment}")).await), ["TokenRevoked"]);
@@ -99,13 +109,18 @@ async fn personal_values_are_shown_until_they_are_erased() {
 async fn a_read_waits_for_the_views_and_says_when_they_are_behind() {
     let world = World::new().await;
     let tenants = world.tenants().await;
-    let minted = tenants.owner.post("/v1/tokens", json!({"name": "t", "scope": {"organization": "acme"}, "grants": ["member"]})).await;
+    let minted = tenants
+        .owner
+        .post("/v1/tokens", json!({"name": "t", "scope": {"organization": "acme"}, "grants": ["member"]}))
+        .await;
     let found = tenants.owner.get(&format!("/v1/audit/events?limit=1&at_least={}", minted.position())).await;
     assert_eq!(found.expect(200)["items"][0]["line"]["token"], minted.body["id"]);
     assert!(found.position() >= minted.position());
     let ahead = minted.position() + 1_000;
     let id = minted.text_of("id");
-    for path in ["/v1/audit/events".to_owned(), format!("/v1/tokens/{id}/history"), format!("/v1/tokens/{id}/uses")] {
+    for path in
+        ["/v1/audit/events".to_owned(), format!("/v1/tokens/{id}/history"), format!("/v1/tokens/{id}/uses")]
+    {
         let behind = tenants.owner.get(&format!("{path}?at_least={ahead}")).await;
         behind.refused(503, "behind");
     }

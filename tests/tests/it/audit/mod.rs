@@ -1,5 +1,6 @@
 //! The record as auditors ask for it: events, histories, single uses, the stream, and the views behind them.
 
+mod command_line;
 mod events;
 mod stream;
 mod uses;

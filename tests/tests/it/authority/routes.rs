@@ -34,7 +34,12 @@ impl Route {
 
     /// The path with what its template leaves open.
     pub(crate) fn path(&self, token: &str) -> String {
-        let path = self.template.replace("{organization}", "acme").replace("{project}", "web");
+        // A stream would go on.
+        let template = match self.template {
+            "/v1/audit/stream" => "/v1/audit/stream?until_position=0",
+            other => other,
+        };
+        let path = template.replace("{organization}", "acme").replace("{project}", "web");
         path.replace("{role}", "member").replace("{id}", token)
     }
 }
@@ -44,7 +49,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let acme = json!({"organization": "acme"});
     let a_role = json!({"name": "helper", "level": "project", "permissions": ["deployments:read"]});
     let question = json!({"token": "a key", "organization": "acme"});
-    vec![
+    let mut all = vec![
         Route::new("POST", "/v1/verify", "tokens:verify").body(question.clone()),
         Route::new("POST", "/v1/verify/batch", "tokens:verify").body(json!({"items": [question]})),
         Route::free("GET", "/v1/whoami"),
@@ -108,5 +113,18 @@ pub(crate) fn routes() -> Vec<Route> {
             }]}))
             .stranger(200),
         Route::new("GET", "/v1/leaks", "leaks:read").stranger(200),
+    ];
+    all.extend(of_the_record());
+    all
+}
+
+fn of_the_record() -> [Route; 6] {
+    [
+        Route::new("GET", "/v1/tokens/{id}/history", "tokens:read"),
+        Route::new("GET", "/v1/tokens/{id}/uses", "audit:read"),
+        Route::new("GET", "/v1/audit/events", "audit:read").stranger(200),
+        Route::new("GET", "/v1/audit/stream", "audit:read").stranger(200),
+        Route::new("GET", "/v1/audit/views", "audit:read").stranger(403),
+        Route::new("POST", "/v1/audit/rebuild", "instance:update").stranger(403),
     ]
 }
