@@ -4,6 +4,8 @@ use crate::app::App;
 use crate::edge::{Problem, RequestContext, RequestId, codes};
 use axum::extract::FromRequestParts;
 use domain::authority::Credential;
+use domain::id::UserId;
+use domain::secret::SecretHash;
 use domain::text;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -20,6 +22,8 @@ const LONGEST_AGENT: usize = 256;
 /// A request with a credential. Whether that is in force is decided with the request itself.
 pub(crate) struct Session {
     credential: Credential,
+    /// The invitation that it is about to accept, instead of calling with a credential.
+    invitation: Option<(SecretHash, UserId)>,
     text: SecretString,
     client: Client,
     request: RequestId,
@@ -29,12 +33,21 @@ impl Session {
     /// The call of an operation.
     pub(crate) fn call(&self, operation: &'static str) -> Call {
         Call {
-            presented: Presented::Credential(self.credential),
+            presented: match self.invitation {
+                Some((text, user)) => Presented::Invitation { text, user },
+                None => Presented::Credential(self.credential),
+            },
             client: self.client.clone(),
             request: self.request.as_str().into(),
             operation,
             object: None,
+            personal: Vec::new(),
         }
+    }
+
+    /// The same as whoever holds the text of an invitation, and is this person once it is accepted.
+    pub(crate) fn invited(self, text: SecretHash, user: UserId) -> Self {
+        Self { invitation: Some((text, user)), ..self }
     }
 
     /// What was shown.
@@ -61,6 +74,7 @@ impl Session {
     pub(crate) fn of(app: &App, text: &str, context: &RequestContext) -> Self {
         Self {
             credential: app.credential(text),
+            invitation: None,
             text: text.into(),
             client: client(app, context),
             request: context.id(),
@@ -89,6 +103,7 @@ pub(crate) fn outsider(
         request: context.id().as_str().into(),
         operation,
         object: None,
+        personal: Vec::new(),
     }
 }
 

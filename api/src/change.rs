@@ -6,12 +6,16 @@ use crate::edge::extract::no_query;
 use crate::edge::{Problem, codes};
 use crate::error::{invalid, problem};
 use axum::extract::FromRequestParts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::decide::{Command, Repeat, Request};
 use domain::event::Subject;
+use eventlog::Personal;
 use http::HeaderMap;
 use http::request::Parts;
-use projections::{Failure, Outcome, SealKey, Work};
+use projections::{Call, Failure, Outcome, SealKey, Work};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 /// The longest idempotency key, in bytes.
 const LONGEST_KEY: usize = 255;
@@ -21,6 +25,15 @@ const LONGEST_KEY: usize = 255;
 pub(crate) struct Conditions {
     expected_revision: Option<u64>,
     key: Option<Box<str>>,
+    /// The personal values whose commitments the command carries.
+    personal: Vec<Personal>,
+}
+
+impl Conditions {
+    /// With personal values.
+    pub(crate) fn personal(self, values: impl IntoIterator<Item = Personal>) -> Self {
+        Self { personal: values.into_iter().collect(), ..self }
+    }
 }
 
 impl FromRequestParts<App> for Conditions {
@@ -46,7 +59,8 @@ impl FromRequestParts<App> for ConditionsBesideQuery {
 
 impl Conditions {
     fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        Ok(Self { expected_revision: if_match(headers)?, key: idempotency_key(headers)? })
+        let (expected_revision, key) = (if_match(headers)?, idempotency_key(headers)?);
+        Ok(Self { expected_revision, key, personal: Vec::new() })
     }
 }
 
@@ -92,6 +106,15 @@ fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Probl
     }
 }
 
+/// Stands in for a body with personal values in it. The record of a request that may be repeated holds a hash of its
+/// body, and a mail address could be guessed from a hash that anybody can make; the key is on no record.
+fn fingerprint(key: &str, body: &str) -> String {
+    // The length keeps apart where the key ends and the body begins.
+    let hash =
+        Sha256::new().chain_update((key.len() as u64).to_le_bytes()).chain_update(key).chain_update(body);
+    URL_SAFE_NO_PAD.encode(hash.finalize())
+}
+
 /// A command that was done.
 pub(crate) struct Done {
     pub(crate) subject: Subject,
@@ -111,12 +134,24 @@ impl App {
         conditions: Conditions,
         command: Command,
     ) -> Result<Done, Problem> {
-        let seals = matches!(command, Command::Mint(_) | Command::Narrow(_) | Command::Rotate(_));
+        let seals = matches!(
+            command,
+            Command::Mint(_)
+                | Command::Narrow(_)
+                | Command::Rotate(_)
+                | Command::Invite(_)
+                | Command::Reissue(_)
+                | Command::Accept(_)
+        );
         let seal = conditions.key.as_deref().filter(|_| seals).map(|key| session.seal_key(key));
         let body = serde_json::to_string(body).expect("a request body can be written again");
         if self.holds_admin_token(&body) {
             return Err(invalid("body", "…", "a body without the admin token in it"));
         }
+        let body = match &conditions.key {
+            Some(key) if !conditions.personal.is_empty() => fingerprint(key, &body),
+            _ => body,
+        };
         let repeat = conditions.key.map(|key| Repeat {
             route: std::iter::once(operation)
                 .chain(path.iter().copied())
@@ -128,7 +163,8 @@ impl App {
         });
         let request = Request { command, expected_revision: conditions.expected_revision, repeat };
         let work = Work::Command(Box::new(request), seal.clone());
-        let answered = self.submit(session.call(operation), work).await?;
+        let call = Call { personal: conditions.personal, ..session.call(operation) };
+        let answered = self.submit(call, work).await?;
         let Outcome::Done { subject, secret, repeated } = answered.outcome else {
             tracing::error!(operation, "a command was answered as something else");
             return Err(Problem::new(codes::INTERNAL));
@@ -149,8 +185,11 @@ impl App {
         repeated: &str,
         subject: Subject,
     ) -> Result<Option<String>, Problem> {
-        let Subject::Token(id) = subject else { return Ok(None) };
-        let hash = self.node().live().read(|state| state.tokens().get(id).map(|token| token.hash));
+        let hash = self.node().live().read(|state| match subject {
+            Subject::Token(id) => state.tokens().get(id).map(|token| token.hash),
+            Subject::Invitation(organization, id) => state.people().invitation(organization, id)?.issue.hash,
+            _ => None,
+        });
         let Some(current) = hash else { return Ok(None) };
         let reading = projections::unseal(self.node().log(), seal, repeated, current, self.now().micros());
         reading.await.map_err(|error| {

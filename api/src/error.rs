@@ -67,7 +67,11 @@ fn rejected(rejection: &Rejection) -> Problem {
         Rejection::HashKnown => Problem::new(codes::HASH_KNOWN).detail(detail),
         Rejection::TokenEnded { .. } => Problem::new(codes::TOKEN_ENDED).detail(detail),
         Rejection::PolicyLimit { .. } => Problem::new(codes::POLICY_LIMIT).detail(detail),
+        Rejection::InvitationEnded { .. } => Problem::new(codes::INVITATION_ENDED).detail(detail),
+        Rejection::AlreadyMember { .. } => Problem::new(codes::ALREADY_MEMBER).detail(detail),
+        Rejection::LastOwner { .. } => Problem::new(codes::LAST_OWNER).detail(detail),
         Rejection::PreconditionFailed { .. } => Problem::new(codes::PRECONDITION_FAILED).detail(detail),
+        Rejection::CountChanged { .. } => Problem::new(codes::COUNT_CHANGED).detail(detail),
         Rejection::IdempotencyKeyReused => Problem::new(codes::IDEMPOTENCY_KEY_REUSED).detail(detail),
     }
 }

@@ -16,14 +16,17 @@ mod error;
 mod explain;
 mod front;
 mod instance;
+mod invitations;
 mod leaks;
 mod limits;
+mod members;
 mod object;
 mod openapi;
 mod organizations;
 mod page;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
+mod people;
 mod policies;
 mod projects;
 mod respond;
@@ -31,6 +34,7 @@ mod roles;
 mod sweeps;
 mod system;
 mod tokens;
+mod users;
 mod verify;
 pub mod wire;
 

@@ -2,7 +2,8 @@
 
 use crate::app::App;
 use crate::{
-    audit, explain, instance, leaks, organizations, policies, projects, roles, sweeps, system, tokens, verify,
+    audit, explain, instance, invitations, leaks, members, organizations, policies, projects, roles, sweeps,
+    system, tokens, users, verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -74,6 +75,16 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(roles::define::define_shared, roles::list::list_shared))
         .routes(routes!(roles::show::show_shared, roles::change::change_shared, roles::retire::retire_shared))
         .routes(routes!(explain::explain))
+        .routes(routes!(invitations::create::create, invitations::list::list))
+        .routes(routes!(invitations::show::show, invitations::withdraw::withdraw))
+        .routes(routes!(invitations::reissue::reissue))
+        .routes(routes!(invitations::accept::accept))
+        .routes(routes!(members::list::list))
+        .routes(routes!(members::show::show, members::update::update))
+        .routes(routes!(members::remove::remove))
+        .routes(routes!(users::list::list))
+        .routes(routes!(users::show::show))
+        .routes(routes!(users::offboard::offboard))
         .routes(routes!(tokens::mint::mint, tokens::list::list))
         .routes(routes!(tokens::narrow::narrow))
         .routes(routes!(tokens::identify::identify))
@@ -87,6 +98,8 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(audit::views::show))
         .routes(routes!(audit::views::rebuild))
         .merge(large)
+        .routes(routes!(tokens::revoke_tokens::revoke_tokens))
+        .routes(routes!(tokens::lineage::show))
         .routes(routes!(system::health::healthz))
         .routes(routes!(system::health::readyz))
         .split_for_parts();

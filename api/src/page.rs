@@ -4,9 +4,9 @@ use crate::edge::Problem;
 use crate::error::invalid;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// Items on a page when the request does not say.
 const USUAL: usize = 100;
@@ -21,6 +21,39 @@ pub struct Page<T> {
     /// Where the next page begins; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
+}
+
+/// A page of things in the order of their ids.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct IdPage {
+    /// Items on the page, 1 to 1,000; 100 when absent.
+    pub(crate) limit: Option<usize>,
+    /// The `next_cursor` of the page before.
+    pub(crate) cursor: Option<String>,
+    /// Answer from a log of at least this position; waits up to 5 s.
+    pub(crate) at_least: Option<u64>,
+}
+
+impl IdPage {
+    /// Where the page before ended.
+    pub(crate) fn after<T: DeserializeOwned>(&self) -> Result<Option<T>, Problem> {
+        decode(self.cursor.as_deref())
+    }
+}
+
+/// A page of what was found, one more than fits onto it.
+pub(crate) fn cut<T, K: Serialize, V>(
+    mut found: Vec<T>,
+    limit: usize,
+    key: impl Fn(&T) -> K,
+    view: impl Fn(&T) -> V,
+) -> Page<V> {
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| has_more).map(|last| encode(&key(last)));
+    Page { items: found.iter().map(view).collect(), next_cursor }
 }
 
 /// How many items a page holds.

@@ -1,6 +1,7 @@
 //! Who calls, what they may do, and whether they could hand a thing on.
 
 use crate::event::{Actor, By};
+use crate::id::UserId;
 use crate::import::Hashes;
 use crate::network::Networks;
 use crate::permission::{Pattern, PermissionSet};
@@ -50,6 +51,9 @@ pub enum Principal {
     Token(Arc<Token>, Shown),
     /// Somebody whom no credential binds to this authority: they may report, and nothing else.
     Outsider(By),
+    /// Whoever holds the text of an invitation, as the person that accepting it makes or has made: it may do nothing
+    /// else.
+    Invited(UserId),
 }
 
 /// A credential that is not in force, and the token it belongs to if there is one.
@@ -96,6 +100,11 @@ impl Caller {
         Self { principal: Principal::Outsider(by), address }
     }
 
+    /// The person of an invitation that is being accepted.
+    pub fn invited(user: UserId, address: Option<IpAddr>) -> Self {
+        Self { principal: Principal::Invited(user), address }
+    }
+
     /// The holder of a token, wherever it calls from.
     pub(crate) fn of_token(token: &Arc<Token>) -> Self {
         let shown = Shown { secret: token.secret, replaced: None };
@@ -106,7 +115,9 @@ impl Caller {
     pub fn token(&self) -> Option<&Arc<Token>> {
         match &self.principal {
             Principal::Token(token, _) => Some(token),
-            Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) => None,
+            Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) | Principal::Invited(_) => {
+                None
+            }
         }
     }
 
@@ -122,6 +133,7 @@ impl Caller {
             Principal::System(job) => By::System(Cow::Borrowed(job)),
             Principal::Token(token, _) => token.by(),
             Principal::Outsider(by) => by.clone(),
+            Principal::Invited(user) => By::Session(*user),
         }
     }
 
@@ -135,7 +147,7 @@ impl Caller {
         match &self.principal {
             Principal::AdminToken | Principal::System(_) => true,
             Principal::Token(token, _) => allows(state, token, permission, place),
-            Principal::Outsider(_) => false,
+            Principal::Outsider(_) | Principal::Invited(_) => false,
         }
     }
 
@@ -203,7 +215,9 @@ impl Caller {
         }
         for link in state.chain(token) {
             // Starts need no look: who calls is in force, so all of its starts have passed.
-            if let Some(end) = link.expires_at
+            // A session stands for its person, who outlasts it.
+            let is_person = link.session && link.id == token.id;
+            if let Some(end) = link.expires_at.filter(|_| !is_person)
                 && reach.expires_at.is_none_or(|wanted| wanted > end)
             {
                 missing.push(format!("time from {end} on"));

@@ -1,14 +1,18 @@
 //! Everything that can be enrolled. The names and shapes are stored: they are explicit, and pinned by snapshots.
 
-use crate::id::{OrganizationId, ProjectId, TokenId};
+use crate::id::{InvitationId, OrganizationId, ProjectId, TokenId, UserId};
 use crate::import::Algorithm;
 use crate::name::Name;
 use crate::network::Networks;
+use crate::people::{
+    InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged,
+};
 use crate::permission::PermissionSet;
 use crate::policy::PolicySettings;
 use crate::role::Level;
-use crate::scope::Grant;
+use crate::scope::{Grant, Scope};
 use crate::secret::{Prefix, SecretHash};
+use crate::state::Token;
 use crate::time::Timestamp;
 use crate::verify::Code;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -280,6 +284,55 @@ pub struct LeakReported {
     pub url: Option<Box<str>>,
 }
 
+/// Which tokens of an organization are meant, or of the instance's own. What is absent leaves none out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenFilter {
+    /// Those of this project; of the organization and all of its projects, without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// Those that this actor minted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<By>,
+    /// Those that this token minted, under whichever prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TokenId>,
+    /// Those minted then or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_from: Option<Timestamp>,
+    /// Those minted earlier than then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_before: Option<Timestamp>,
+    /// Those that hold this role, wherever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Name>,
+}
+
+impl TokenFilter {
+    /// Whether a token of the organization is one of them.
+    pub fn chooses(&self, token: &Token) -> bool {
+        self.created_from.is_none_or(|from| token.created_at >= from)
+            && self.created_before.is_none_or(|end| token.created_at < end)
+            && self.project.is_none_or(|project| token.scope.project() == Some(project))
+            && self.parent.is_none_or(|parent| token.parent == Some(parent))
+            && self.created_by.as_ref().is_none_or(|by| token.created_by == *by)
+            && self.role.as_ref().is_none_or(|role| token.grants.iter().any(|grant| grant.role == *role))
+    }
+}
+
+/// The end of all live tokens that a filter chose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokensRevoked {
+    /// Which.
+    pub filter: TokenFilter,
+    /// How many they were.
+    pub count: u64,
+    /// Why.
+    pub reason: Reason,
+    /// Why, in somebody's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Box<str>>,
+}
+
 /// What a presented token was asked to be good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Asked<S> {
@@ -462,6 +515,26 @@ pub enum Event {
         /// Why, in somebody's words.
         note: Option<Box<str>>,
     },
+    /// Somebody is asked to become a member.
+    MemberInvited(MemberInvited),
+    /// An invitation has another text.
+    InvitationReissued(InvitationReissued),
+    /// An invitation can no longer be accepted.
+    InvitationWithdrawn {
+        /// The invitation.
+        invitation: InvitationId,
+    },
+    /// Somebody became a member.
+    InvitationAccepted(InvitationAccepted),
+    /// A member holds another role.
+    MemberRoleChanged(MemberRoleChanged),
+    /// Somebody is no longer a member.
+    MemberRemoved(MemberRemoved),
+    /// A person left the whole instance.
+    UserOffboarded {
+        /// The person.
+        user: UserId,
+    },
     /// A token began.
     TokenMinted(TokenMinted),
     /// A token began whose text was issued elsewhere.
@@ -499,6 +572,8 @@ pub enum Event {
     TokenRevoked(TokenRevoked),
     /// A token's secret was reported as leaked.
     LeakReported(LeakReported),
+    /// All live tokens that a filter chose ended.
+    TokensRevoked(TokensRevoked),
     /// A token was presented and answered valid.
     TokenUsed(Use<Box<str>>),
     /// A known token was presented and refused.
@@ -530,10 +605,29 @@ impl Event {
             | Self::TokenExpiryChanged { token, .. }
             | Self::TokenRotated(TokenRotated { token, .. })
             | Self::TokenRevoked(TokenRevoked { token, .. })
-            | Self::LeakReported(LeakReported { token, .. }) => Some(Subject::Token(*token)),
+            | Self::LeakReported(LeakReported { token, .. })
+            | Self::InvitationAccepted(InvitationAccepted { token, .. }) => Some(Subject::Token(*token)),
+            Self::MemberInvited(MemberInvited { invitation, .. })
+            | Self::InvitationReissued(InvitationReissued { invitation, .. })
+            | Self::InvitationWithdrawn { invitation } => {
+                organization.map(|organization| Subject::Invitation(organization, *invitation))
+            }
+            Self::MemberRoleChanged(MemberRoleChanged { user, .. })
+            | Self::MemberRemoved(MemberRemoved { user, .. }) => {
+                organization.map(|organization| Subject::Member(organization, *user))
+            }
+            Self::UserOffboarded { user } => Some(Subject::User(*user)),
             Self::InstancePolicyChanged { .. } => Some(Subject::Instance),
             Self::RoleDefined { .. } | Self::RoleChanged { .. } | Self::RoleRetired { .. } => {
                 Some(Subject::Roles(organization))
+            }
+            Self::TokensRevoked(revoked) => {
+                let scope = match (organization, revoked.filter.project) {
+                    (None, _) => Scope::Instance,
+                    (Some(organization), None) => Scope::Organization(organization),
+                    (Some(organization), Some(project)) => Scope::Project(organization, project),
+                };
+                Some(Subject::Tokens(scope, revoked.count))
             }
             _ => None,
         }
@@ -553,6 +647,14 @@ pub enum Subject {
     Token(TokenId),
     /// The roles of an organization or, without one, of the instance. Which of them, the command says by its name.
     Roles(Option<OrganizationId>),
+    /// An invitation of an organization.
+    Invitation(OrganizationId, InvitationId),
+    /// A member of an organization.
+    Member(OrganizationId, UserId),
+    /// A person.
+    User(UserId),
+    /// So many tokens of a scope.
+    Tokens(Scope, u64),
 }
 
 /// Who caused an event, from the credential that was verified.
@@ -568,6 +670,8 @@ pub enum By {
     Partner(Cow<'static, str>),
     /// Somebody without a credential.
     Anonymous,
+    /// A person, through a session.
+    Session(UserId),
 }
 
 impl fmt::Display for By {
@@ -575,6 +679,7 @@ impl fmt::Display for By {
         match self {
             Self::AdminToken => f.write_str("admin-token"),
             Self::System(job) => write!(f, "system:{job}"),
+            Self::Session(user) => write!(f, "session:{user}"),
             Self::Token(Level::Instance, prefix) => write!(f, "instance-token:{prefix}"),
             Self::Token(Level::Organization, prefix) => write!(f, "org-token:{prefix}"),
             Self::Token(Level::Project, prefix) => write!(f, "project-token:{prefix}"),
@@ -597,6 +702,9 @@ impl By {
         let level = match kind {
             "system" => return Some(Self::System(Cow::Owned(rest.to_owned()))),
             "partner" => return Some(Self::Partner(Cow::Owned(rest.to_owned()))),
+            "session" => {
+                return rest.parse().ok().filter(|user: &UserId| user.to_string() == rest).map(Self::Session);
+            }
             "instance-token" => Level::Instance,
             "org-token" => Level::Organization,
             "project-token" => Level::Project,

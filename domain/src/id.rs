@@ -49,6 +49,15 @@ id!(
     TokenId
 );
 
+id!(
+    /// A person, in whichever organizations.
+    UserId
+);
+id!(
+    /// An invitation to become a member.
+    InvitationId
+);
+
 /// Whether a text has the hyphenated form of a UUID (RFC 9562, section 4), so that it can only mean an id.
 pub fn is_uuid_shaped(text: &str) -> bool {
     text.len() == 36

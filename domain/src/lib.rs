@@ -16,14 +16,19 @@ pub mod explain;
 pub mod id;
 pub mod import;
 pub mod line;
+pub mod lineage;
 #[cfg(test)]
 mod model;
 pub mod name;
 pub mod network;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
+pub mod people;
+#[cfg(test)]
+mod people_histories;
 pub mod permission;
 pub mod policy;
+pub mod preview;
 pub mod query;
 pub mod rejection;
 pub mod role;

@@ -5,10 +5,13 @@
 
 use crate::event::{
     Actor, AdminUse, Description, Event, InstancePolicy, LeakReported, LogPlace, Naming, TokenImported,
-    TokenMinted, TokenRevoked, TokenRotated, Use,
+    TokenMinted, TokenRevoked, TokenRotated, TokensRevoked, Use,
 };
-use crate::id::{OrganizationId, ProjectId, TokenId};
+use crate::id::{InvitationId, OrganizationId, ProjectId, TokenId, UserId};
 use crate::name::Name;
+use crate::people::{
+    InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged,
+};
 use crate::permission::PermissionSet;
 use crate::policy::PolicySettings;
 use crate::role::Level;
@@ -192,6 +195,8 @@ body!(OrganizationPolicyChange { before: PolicySettings, after: PolicySettings }
 body!(ProjectRenaming { project: ProjectId, before: Naming, after: Naming });
 body!(Redescribed { token: TokenId, before: Description, after: Description });
 body!(Regranted { token: TokenId, before: Arc<[Grant]>, after: Arc<[Grant]> });
+body!(InvitationBody { invitation: InvitationId });
+body!(UserBody { user: UserId });
 body!(Expiry { token: TokenId, before: Option<Timestamp>, after: Option<Timestamp> });
 
 #[derive(Serialize, Deserialize)]
@@ -269,6 +274,22 @@ events! {
     PROJECT_DELETED = "ProjectDeleted":
         Event::ProjectDeleted { project, note } => ProjectNoted { project: *project, note: note.clone() },
         ProjectNoted => |b| Event::ProjectDeleted { project: b.project, note: b.note };
+    MEMBER_INVITED = "MemberInvited":
+        Event::MemberInvited(invited) => invited, MemberInvited => Event::MemberInvited;
+    INVITATION_REISSUED = "InvitationReissued":
+        Event::InvitationReissued(reissued) => reissued, InvitationReissued => Event::InvitationReissued;
+    INVITATION_WITHDRAWN = "InvitationWithdrawn":
+        Event::InvitationWithdrawn { invitation } => InvitationBody { invitation: *invitation },
+        InvitationBody => |b| Event::InvitationWithdrawn { invitation: b.invitation };
+    INVITATION_ACCEPTED = "InvitationAccepted":
+        Event::InvitationAccepted(accepted) => accepted, InvitationAccepted => Event::InvitationAccepted;
+    MEMBER_ROLE_CHANGED = "MemberRoleChanged":
+        Event::MemberRoleChanged(changed) => changed, MemberRoleChanged => Event::MemberRoleChanged;
+    MEMBER_REMOVED = "MemberRemoved":
+        Event::MemberRemoved(removed) => removed, MemberRemoved => Event::MemberRemoved;
+    USER_OFFBOARDED = "UserOffboarded":
+        Event::UserOffboarded { user } => UserBody { user: *user },
+        UserBody => |b| Event::UserOffboarded { user: b.user };
     TOKEN_MINTED = "TokenMinted":
         Event::TokenMinted(minted) => minted, TokenMinted => Event::TokenMinted;
     TOKEN_IMPORTED = "TokenImported":
@@ -291,6 +312,8 @@ events! {
         Event::TokenRevoked(revoked) => revoked, TokenRevoked => Event::TokenRevoked;
     LEAK_REPORTED = "LeakReported":
         Event::LeakReported(reported) => reported, LeakReported => Event::LeakReported;
+    TOKENS_REVOKED = "TokensRevoked":
+        Event::TokensRevoked(revoked) => revoked, TokensRevoked => Event::TokensRevoked;
     TOKEN_USED = "TokenUsed":
         Event::TokenUsed(used) => used, Use<Box<str>> => Event::TokenUsed;
     TOKEN_REFUSED = "TokenRefused":
@@ -334,9 +357,10 @@ impl Line {
 mod tests {
     use super::*;
     use crate::decide::metadata;
-    use crate::event::{Answers, Asked, By, Client, Evidence, Reason};
+    use crate::event::{Answers, Asked, By, Client, Evidence, Reason, TokenFilter};
     use crate::import::Algorithm;
     use crate::network::Networks;
+    use crate::people::{Fate, Issue};
     use crate::permission::Pattern;
     use crate::policy::OrganizationPolicy;
     use crate::secret::{Kind, Secret, SecretHash};
@@ -516,6 +540,46 @@ mod tests {
         })
     }
 
+    fn people_events() -> Vec<Event> {
+        let (invitation, user) = (InvitationId(id(5)), UserId(id(6)));
+        let (project, role) = (Some(ProjectId(id(2))), Name::label("member").unwrap());
+        let commitment = || "c2FsdGVkY29tbWl0bWVudA".into();
+        let open = Issue { hash: Some(secret().hash()), mailed: true, expires_at: Timestamp::MAX };
+        let silent = Issue { hash: None, mailed: false, ..open.clone() };
+        let invited = MemberInvited {
+            invitation,
+            project,
+            role: role.clone(),
+            email: commitment(),
+            issue: open.clone(),
+        };
+        let accepted = InvitationAccepted {
+            invitation,
+            user,
+            name: Some(commitment()),
+            token: token(),
+            hash: secret().hash(),
+            prefix: secret().prefix(),
+            expires_at: Timestamp::MAX,
+        };
+        let changed = MemberRoleChanged { user, project, before: Some(role.clone()), after: role };
+        let removed = MemberRemoved { user, project, tokens: Fate::HandOver, to: Some(UserId(id(7))) };
+        vec![
+            Event::MemberInvited(invited.clone()),
+            Event::MemberInvited(MemberInvited { project: None, issue: silent, ..invited }),
+            Event::InvitationReissued(InvitationReissued { invitation, issue: open }),
+            Event::InvitationWithdrawn { invitation },
+            Event::InvitationAccepted(accepted.clone()),
+            Event::InvitationAccepted(InvitationAccepted { name: None, ..accepted }),
+            Event::MemberRoleChanged(changed.clone()),
+            Event::MemberRoleChanged(MemberRoleChanged { project: None, before: None, ..changed }),
+            Event::MemberRemoved(removed.clone()),
+            Event::MemberRemoved(MemberRemoved { tokens: Fate::Revoke, to: None, ..removed.clone() }),
+            Event::MemberRemoved(MemberRemoved { project: None, tokens: Fate::Keep, to: None, ..removed }),
+            Event::UserOffboarded { user },
+        ]
+    }
+
     fn token_events() -> Vec<Event> {
         let rotated = TokenRotated {
             token: token(),
@@ -548,6 +612,25 @@ mod tests {
             leak(Evidence::Secret, true),
             leak(Evidence::Hash, false),
             leak(Evidence::Signature, false),
+            Event::TokensRevoked(TokensRevoked {
+                filter: TokenFilter {
+                    project: Some(ProjectId(id(2))),
+                    created_by: Some(By::AdminToken),
+                    parent: Some(TokenId(id(4))),
+                    created_from: Some(Timestamp::MIN),
+                    created_before: Some(at("2026-11-22T10:15:00Z")),
+                    role: Some(Name::label("member").unwrap()),
+                },
+                count: 17,
+                reason: Reason::Leaked,
+                note: Some("on a forum".into()),
+            }),
+            Event::TokensRevoked(TokensRevoked {
+                filter: TokenFilter::default(),
+                count: 1,
+                reason: Reason::Requested,
+                note: None,
+            }),
             Event::TokenUsed(used(None, true)),
             Event::TokenUsed(used(None, false)),
             Event::TokenRefused(used(Some(Code::Forbidden), true)),
@@ -614,6 +697,10 @@ mod tests {
         ]
     }
 
+    fn person() -> Actor<Box<str>> {
+        Actor { by: By::Session(UserId(id(6))), ..actors()[3].clone() }
+    }
+
     fn line(event: Event, n: u64) -> Line {
         let idempotency = Idempotency { key: "a2V5".into(), body: "Ym9keQ".into() };
         let is_lifecycle = event.is_lifecycle();
@@ -628,9 +715,12 @@ mod tests {
     }
 
     fn every_line() -> Vec<Line> {
-        let events =
-            instance_events().into_iter().chain(token_events()).chain(end_events()).chain(role_events());
-        events.zip(1..).map(|(event, n)| line(event, n)).collect()
+        let events = instance_events().into_iter().chain(token_events()).chain(end_events());
+        let events = events.chain(role_events()).chain(people_events());
+        let mut lines: Vec<Line> = events.zip(1..).map(|(event, n)| line(event, n)).collect();
+        let by_a_person = Line { actor: person(), ..line(Event::TokenMinted(minted(false)), 5) };
+        lines.push(by_a_person);
+        lines
     }
 
     #[test]
@@ -765,12 +855,19 @@ mod tests {
 
     #[test]
     fn actors_are_read_as_they_are_written() {
-        for actor in actors() {
+        for actor in actors().into_iter().chain([person()]) {
             assert_eq!(By::parse(&actor.by.to_string()), Some(actor.by));
         }
-        for bad in
-            ["", "admin", "org-token", "org-token:", "org-token:short", "org-token:chyo_1234567x", "x:y"]
-        {
+        for bad in [
+            "",
+            "admin",
+            "org-token",
+            "org-token:",
+            "org-token:short",
+            "org-token:chyo_1234567x",
+            "session:x",
+            "x:y",
+        ] {
             assert_eq!(By::parse(bad), None, "{bad}");
         }
     }

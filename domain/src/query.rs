@@ -4,18 +4,20 @@
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
 mod audit;
+mod people;
 mod roles;
 
 pub use audit::{AUDIT, audited, used_token};
+pub use people::{invitation, invitations, member, members, user, users};
 pub use roles::{Census, role, roles};
 
 use crate::authority::Caller;
 use crate::contents::Contents;
 use crate::decide::{
-    ScopeText, find_organization, find_organization_ever, find_project_ever, is_self, role_object,
+    FilterText, ScopeText, find_organization, find_organization_ever, find_project_ever, is_self, role_object,
 };
 use crate::explain;
-use crate::id::TokenId;
+use crate::id::{InvitationId, TokenId, UserId};
 use crate::import::Hashes;
 use crate::name::Name;
 use crate::rejection::Rejection;
@@ -56,6 +58,22 @@ pub enum Read {
     Contents(ScopeText),
     /// One token.
     Token(TokenId),
+    /// The members of an organization and its projects that the caller may read.
+    Members(String),
+    /// One member of an organization.
+    Member(String, UserId),
+    /// The invitations of an organization that the caller may read.
+    Invitations(String),
+    /// One invitation of an organization.
+    Invitation(String, InvitationId),
+    /// All persons.
+    Users,
+    /// One person.
+    User(UserId),
+    /// Who minted a token, and what it minted.
+    Lineage(TokenId),
+    /// What a revocation by this filter would end.
+    RevokeTokens(FilterText),
     /// Tokens by their text or prefix, among those that the caller may read.
     Identify,
     /// What a token, or a draft of one, may do and why.
@@ -84,17 +102,26 @@ impl Read {
             Self::Instance => Some("instance:read"),
             Self::Organizations | Self::Organization(_) => Some("organizations:read"),
             Self::Policy(_) => Some("policies:read"),
-            Self::Sweep(_) => Some("tokens:revoke"),
+            Self::Sweep(_) | Self::RevokeTokens(_) => Some("tokens:revoke"),
             Self::Projects(_) | Self::Project(..) => Some("projects:read"),
             Self::Roles(_) | Self::Role(..) => Some("roles:read"),
-            Self::Tokens(_) | Self::Contents(_) | Self::Token(_) | Self::Identify | Self::Explain(_) => {
-                Some("tokens:read")
-            }
+            Self::Tokens(_)
+            | Self::Contents(_)
+            | Self::Token(_)
+            | Self::Lineage(_)
+            | Self::History(_)
+            | Self::Identify
+            | Self::Explain(_) => Some("tokens:read"),
             Self::Leaks => Some("leaks:read"),
             Self::Import => Some("tokens:import"),
-            Self::History(_) => Some("tokens:read"),
             Self::Audit(_) | Self::Uses(_) | Self::AuditViews => Some(AUDIT),
             Self::RebuildAuditViews => Some("instance:update"),
+            Self::Members(_)
+            | Self::Member(..)
+            | Self::Invitations(_)
+            | Self::Invitation(..)
+            | Self::Users
+            | Self::User(_) => Some("members:read"),
         }
     }
 }
@@ -111,18 +138,27 @@ impl Read {
             | Self::Import
             | Self::AuditViews
             | Self::RebuildAuditViews
+            | Self::Users
             | Self::Sweep(None) => None,
             Self::Organization(organization)
             | Self::Projects(organization)
             | Self::Policy(organization)
-            | Self::Sweep(Some(organization)) => Some(format!("organization:{organization}")),
+            | Self::Sweep(Some(organization))
+            | Self::Members(organization)
+            | Self::Invitations(organization) => Some(format!("organization:{organization}")),
+            Self::Member(organization, user) => Some(format!("organization:{organization} user:{user}")),
+            Self::Invitation(organization, id) => Some(format!("invitation:{organization}/{id}")),
+            Self::User(user) => Some(format!("user:{user}")),
             Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
             Self::Roles(organization) => organization.as_ref().map(|own| format!("organization:{own}")),
             Self::Role(organization, role) => Some(role_object(organization.as_deref(), role)),
             Self::Explain(question) => Some(question.subject.object()),
             Self::Tokens(scope) | Self::Audit(scope) => scope.as_ref().map(ScopeText::object),
             Self::Contents(scope) => Some(scope.object()),
-            Self::Token(id) | Self::History(id) | Self::Uses(id) => Some(format!("token:{id}")),
+            Self::Token(id) | Self::Lineage(id) | Self::History(id) | Self::Uses(id) => {
+                Some(format!("token:{id}"))
+            }
+            Self::RevokeTokens(filter) => Some(filter.scope.object()),
         }
     }
 }
@@ -150,7 +186,20 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
             caller.require_somewhere(state, "tokens:read", place)
         }
         Read::Contents(scope) => Contents::authorize(state, caller, scope),
-        Read::Token(id) | Read::History(id) => token(state, caller, *id).map(drop),
+        Read::Members(text) | Read::Invitations(text) => {
+            let found = find_organization(state, caller, text)?;
+            caller.require_somewhere(state, "members:read", Scope::Organization(found.id))
+        }
+        Read::Member(text, user) => {
+            let found = find_organization(state, caller, text)?;
+            caller.require_somewhere(state, "members:read", Scope::Organization(found.id))?;
+            member(state, caller, text, *user).map(drop)
+        }
+        Read::Invitation(text, id) => invitation(state, caller, text, *id).map(drop),
+        Read::Users => caller.require(state, "members:read", Scope::Instance),
+        Read::User(id) => user(state, caller, *id).map(drop),
+        Read::Token(id) | Read::Lineage(id) | Read::History(id) => token(state, caller, *id).map(drop),
+        Read::RevokeTokens(filter) => filter.find(state, caller).map(drop),
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
         Read::Leaks => caller.require_somewhere(state, "leaks:read", own),
         Read::Import => caller.require_somewhere(state, "tokens:import", own),
@@ -332,6 +381,8 @@ pub enum SortKey {
     Name,
     /// When they expire; those that never do come last.
     Expires,
+    /// When they were last used, which the state does not know: see [`Listing::finish_by_use`].
+    LastUsed,
 }
 
 /// Where a page ended: the sort key's value and the slot of its last token.
@@ -392,7 +443,8 @@ impl<'a> Listing<'a> {
                 return None;
             }
             let position = Position { value: sort_value(state, token, self.order.key), slot };
-            let follows = self.after.is_none_or(|after| self.order.follows(compare(&position, after)));
+            let after = self.after.filter(|_| self.order.key != SortKey::LastUsed);
+            let follows = after.is_none_or(|after| self.order.follows(compare(&position, after)));
             follows.then(|| (position, Arc::clone(token)))
         };
         if backwards {
@@ -403,6 +455,34 @@ impl<'a> Listing<'a> {
         self.next = Some(if backwards { range.start } else { range.end });
         let is_left = if backwards { range.start > 0 } else { range.end < slots.len() };
         Ok(is_left && !(by_minting && self.found.len() > self.limit))
+    }
+
+    /// The tokens that were found, for who has to know when they were used.
+    pub fn found(&self) -> impl Iterator<Item = TokenId> {
+        self.found.iter().map(|(_, token)| token.id)
+    }
+
+    /// As [`Listing::finish`], with the first `limit` of those that were not used since a time, if one is given: their last
+    /// use, or their minting if they were never used, was earlier. By last use, what was never used comes first.
+    pub fn finish_by_use(
+        mut self,
+        limit: usize,
+        unused_since: Option<Timestamp>,
+        last_used: &HashMap<TokenId, Timestamp>,
+    ) -> (Vec<Arc<Token>>, Option<Position>) {
+        self.limit = limit;
+        self.found.retain_mut(|(position, token)| {
+            let last = last_used.get(&token.id).copied();
+            if unused_since.is_some_and(|since| last.unwrap_or(token.created_at) >= since) {
+                return false;
+            }
+            if self.order.key != SortKey::LastUsed {
+                return true;
+            }
+            position.value = last.map(|last| last.to_string()).unwrap_or_default();
+            self.after.is_none_or(|after| self.order.follows(compare(position, after)))
+        });
+        self.finish()
     }
 
     /// The page, and where it ended if there are more.
@@ -431,7 +511,7 @@ fn compare(a: &Position, b: &Position) -> Ordering {
 
 fn sort_value(state: &State, token: &Arc<Token>, key: SortKey) -> String {
     match key {
-        SortKey::Created => String::new(),
+        SortKey::Created | SortKey::LastUsed => String::new(),
         SortKey::Name => token.name.to_string(),
         // `~` sorts after every digit: what never expires comes last.
         SortKey::Expires => state.expiry(token).map_or_else(|| "~".to_owned(), |end| end.to_string()),

@@ -90,12 +90,38 @@ pub enum Rejection {
         "a token has or had this key; a text is never that of two tokens, and what was revoked does not come back"
     )]
     HashKnown,
+    /// The invitation can no longer be accepted or changed.
+    #[error("the invitation {state}; ask for a new one")]
+    InvitationEnded {
+        /// `was accepted`, `was withdrawn`, `has expired`, `is void: …`.
+        state: &'static str,
+    },
+    /// The person has a role there already.
+    #[error("this person is a member of {place} already; set another role instead")]
+    AlreadyMember {
+        /// `organization acme`.
+        place: String,
+    },
+    /// An organization keeps an owner.
+    #[error("this is the last owner of {organization}; make somebody else an owner first")]
+    LastOwner {
+        /// `organization acme`.
+        organization: String,
+    },
     /// The thing has changed since the caller read it.
     #[error("it has changed since: the revision is {current} now, not {expected}")]
     PreconditionFailed {
         /// The revision it has.
         current: u64,
         /// The revision that was named.
+        expected: u64,
+    },
+    /// What a filter chooses is no longer as many as the caller was shown.
+    #[error("the filter chooses {current} tokens now, not {expected}: look at them again")]
+    CountChanged {
+        /// How many it chooses.
+        current: u64,
+        /// How many were expected.
         expected: u64,
     },
     /// The idempotency key came with another body.

@@ -4,6 +4,11 @@ use crate::name::Name;
 use crate::permission::{Pattern, PermissionSet};
 use serde::{Deserialize, Serialize};
 
+/// The role whose last holder an organization keeps.
+pub const OWNER: &str = "owner";
+/// The role that a provisioner may invite to at most, once an organization has had an owner.
+pub const MEMBER: &str = "member";
+
 /// Where a role can be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

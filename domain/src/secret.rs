@@ -1,6 +1,6 @@
 //! The text of a token.
 //!
-//! Four letters say whose it is (`chyi`, `chyo`, `chyp`, `chyu`), then `_`, then 43 base62 characters of randomness
+//! Four letters say whose it is (`chyi`, `chyo`, `chyp`, `chyu`, or `chyn` for an invitation), then `_`, then 43 base62 characters of randomness
 //! (256 bits), then 6 base62 characters of CRC-32 over everything before: 54 characters. The checksum lets a leaked
 //! or mistyped text be told from noise without a look-up; it protects nothing else. Only the BLAKE3 hash of the whole
 //! text is ever kept.
@@ -31,6 +31,8 @@ pub enum Kind {
     Project,
     /// `chyu_`: a person's session.
     Session,
+    /// `chyn_`: an invitation, to be accepted once.
+    Invitation,
 }
 
 impl Kind {
@@ -40,6 +42,7 @@ impl Kind {
             Self::Organization => "chyo_",
             Self::Project => "chyp_",
             Self::Session => "chyu_",
+            Self::Invitation => "chyn_",
         }
     }
 }
@@ -149,7 +152,7 @@ pub fn is_well_formed(text: &str) -> bool {
 fn starts_like_ours(bytes: &[u8]) -> bool {
     bytes.len() >= 5
         && bytes.starts_with(b"chy")
-        && matches!(bytes[3], b'i' | b'o' | b'p' | b'u')
+        && matches!(bytes[3], b'i' | b'o' | b'p' | b'u' | b'n')
         && bytes[4] == b'_'
 }
 

@@ -3,11 +3,12 @@
 
 use crate::authority::{Caller, Credential, Principal, authenticate};
 use crate::decide::{
-    Command, CreateOrganization, CreateProject, Decision, Entropy, Expiry, Mint, Narrow, Particulars, Repeat,
-    Request, Revoke, Rotate, ScopeText, Start, Update, decide,
+    Accept, Command, CreateOrganization, CreateProject, Decision, Entropy, Expiry, Giving, Invite, Mint,
+    Narrow, Offboard, Particulars, RemoveMember, Repeat, Request, Revoke, Rotate, ScopeText, SetMemberRole,
+    Start, TokensFate, Update, decide,
 };
 use crate::event::{Answers, Event, InstancePolicy, Subject};
-use crate::id::{OrganizationId, ProjectId, TokenId};
+use crate::id::{InvitationId, OrganizationId, ProjectId, TokenId, UserId};
 use crate::line::{Line, MOST_BYTES};
 use crate::rejection::Rejection;
 use crate::scope::Scope;
@@ -102,11 +103,11 @@ impl World {
     /// As [`World::run`], with the conditions of a request.
     pub(crate) fn request(&mut self, caller: &Caller, request: &Request) -> Result<Decision, Rejection> {
         let decision = decide(&self.state, caller, self.at, request)?;
-        for (index, event) in decision.events.iter().enumerate() {
+        for (index, (organization, event)) in decision.happenings().enumerate() {
             let line = Line {
                 at: self.at,
-                org: decision.organization,
-                n: Some(self.state.next_ordinal(decision.organization)),
+                org: organization,
+                n: Some(self.state.next_ordinal(organization)),
                 actor: caller.actor(None, None, None),
                 idempotency: decision.idempotency.clone().filter(|_| index == 0),
                 event: event.clone(),
@@ -228,6 +229,71 @@ impl World {
             Update { token, name: None, description: None, metadata: None, grants: None, expiry: None };
         change(&mut update);
         self.run(caller, Command::Update(update))
+    }
+
+    /// Invites somebody; gives the text that is handed out.
+    pub(crate) fn invite(
+        &mut self,
+        caller: &Caller,
+        place: &str,
+        role: &str,
+    ) -> Result<(InvitationId, Option<String>), Rejection> {
+        let id = InvitationId(self.id());
+        let giving = Giving { entropy: self.entropy(), expiry: Expiry::Inherited, by_mail: false };
+        let invite =
+            Invite { id, place: scope_text(place), role: role.to_owned(), email: "email".into(), giving };
+        let decision = self.run(caller, Command::Invite(invite))?;
+        Ok((id, decision.secret.map(crate::secret::Secret::into_text)))
+    }
+
+    /// Accepts an invitation as a new person; gives the person and the session.
+    pub(crate) fn accept(&mut self, text: &str) -> Result<(UserId, TokenId), Rejection> {
+        let user = UserId(self.id());
+        let session = self.accept_as(&Caller::invited(user, None), text)?;
+        Ok((user, session))
+    }
+
+    pub(crate) fn accept_as(&mut self, caller: &Caller, text: &str) -> Result<TokenId, Rejection> {
+        let session = TokenId(self.id());
+        let (text, entropy) = (SecretHash::of(text), self.entropy());
+        let accept = Accept { text, name: Some("name".into()), session, entropy };
+        self.run(caller, Command::Accept(accept)).map(|_| session)
+    }
+
+    /// Somebody whom the administrator invited, and the session.
+    pub(crate) fn join(&mut self, place: &str, role: &str) -> (UserId, TokenId) {
+        let (_, text) = self.invite(&admin(), place, role).unwrap();
+        self.accept(&text.unwrap()).unwrap()
+    }
+
+    pub(crate) fn set_role(
+        &mut self,
+        caller: &Caller,
+        place: &str,
+        user: UserId,
+        role: &str,
+    ) -> Result<Decision, Rejection> {
+        let set = SetMemberRole { place: scope_text(place), user, role: role.to_owned() };
+        self.run(caller, Command::SetMemberRole(set))
+    }
+
+    pub(crate) fn remove(
+        &mut self,
+        caller: &Caller,
+        place: &str,
+        user: UserId,
+        tokens: TokensFate,
+    ) -> Result<Decision, Rejection> {
+        self.run(caller, Command::RemoveMember(RemoveMember { place: scope_text(place), user, tokens }))
+    }
+
+    pub(crate) fn offboard(
+        &mut self,
+        caller: &Caller,
+        user: UserId,
+        tokens: TokensFate,
+    ) -> Result<Decision, Rejection> {
+        self.run(caller, Command::Offboard(Offboard { user, tokens }))
     }
 
     pub(crate) fn token(&self, id: TokenId) -> &Arc<Token> {

@@ -130,7 +130,9 @@ pub struct Verdict {
 pub fn place_of(state: &State, caller: &Caller, question: &Question<'_>) -> Result<Place, Rejection> {
     let own = match &caller.principal {
         Principal::Token(token, _) => token.scope,
-        Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) => Scope::Instance,
+        Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) | Principal::Invited(_) => {
+            Scope::Instance
+        }
     };
     let organization = match (question.organization, own.organization()) {
         (None, Some(own)) => Some(own),
@@ -235,7 +237,7 @@ pub fn standing(
     let closed = state.closed(token.scope);
     let organization = token.scope.organization().and_then(|id| state.organization(id));
     let of_link = |link: &Arc<Token>| {
-        if link.revocation.is_some() {
+        if state.own_revocation(link).is_some() {
             Some(Code::Revoked)
         } else if closed.is_some() {
             closed

@@ -3,11 +3,12 @@
 use crate::audit::Audit;
 use crate::catch_up::{Cursor, Fatal, Marks};
 use crate::live::Live;
+use crate::people;
 use crate::recorder::{Recorder, RecorderDesk};
 use crate::scribe::{Desk, Scribe};
 use crate::seal;
 use crate::sweep::{Inactive, Sweeper};
-use crate::usage::{self, Feed, Usage};
+use crate::usage::{self, Feed, LastUse, Usage};
 use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
 use domain::decide::{Command, Request, Resume, Start};
 use domain::event::{Answers, InstancePolicy, LogPlace};
@@ -222,6 +223,7 @@ impl Node {
             request: job.into(),
             operation: job,
             object: None,
+            personal: Vec::new(),
         };
         self.scribe.submit(call, work).await
     }
@@ -280,6 +282,21 @@ impl Node {
     /// Under which hashes of imported keys are hashed.
     pub fn import_key(&self) -> &ImportKey {
         &self.import_key
+    }
+
+    /// The personal values behind commitments. One that was erased is not in the answer.
+    pub async fn personal(&self, commitments: &[&str]) -> Result<HashMap<String, String>, eventlog::Error> {
+        people::open(&self.log, commitments.iter().copied()).await
+    }
+
+    /// What tokens were last used for and refused for, about a second ago; with the counts of days if those are wanted.
+    /// One that never was presented is not in the answer.
+    pub async fn last_uses(
+        &self,
+        tokens: &[TokenId],
+        with_days: bool,
+    ) -> Result<HashMap<TokenId, LastUse>, eventlog::Error> {
+        self.usage.last_uses(tokens, with_days).await
     }
 
     /// The generator of ids and secrets.

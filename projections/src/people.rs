@@ -5,21 +5,50 @@
 
 use domain::id::OrganizationId;
 use domain::time::Timestamp;
-use eventlog::Random;
-use eventlog::personal::{Kind, Personal};
+use eventlog::personal::{Kind, Personal, decode_commitment, encode_commitment};
+use eventlog::{Error, Log, Random};
+use sqlx::FromRow as _;
 use std::collections::HashMap as StdHashMap;
 use std::net::IpAddr;
 
 type HashMap<K, V> = StdHashMap<K, V, foldhash::quality::RandomState>;
 
+/// The values behind commitments as lines write them. One that was erased, and one that is no commitment, is left out.
+pub(crate) async fn open(
+    log: &Log,
+    commitments: impl IntoIterator<Item = &str>,
+) -> Result<StdHashMap<String, String>, Error> {
+    let keys = commitments.into_iter().filter_map(decode_commitment).map(Vec::from);
+    let mut keys: Vec<Vec<u8>> = keys.collect();
+    if keys.is_empty() {
+        return Ok(StdHashMap::new());
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    let reading =
+        sqlx::query("SELECT commitment, value FROM chancery.personal WHERE commitment = ANY($1)").bind(keys);
+    let rows = log.run("reading personal values", reading).await?;
+    let opened = rows.iter().filter_map(|row| {
+        let (key, value) = <(Vec<u8>, String)>::from_row(row).ok()?;
+        Some((encode_commitment(&key.try_into().ok()?), value))
+    });
+    Ok(opened.collect())
+}
+
 /// The most commitments that are remembered; past it all are forgotten, which costs rows and nothing else.
 const MOST: usize = 200_000;
 
 /// A commitment as a line writes it: base64url of 32 bytes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Commitment([u8; 43]);
 
 impl Commitment {
+    /// From a line; none where that holds another text.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        decode_commitment(text)?;
+        text.as_bytes().try_into().ok().map(Self)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("base64url is ASCII")
     }

@@ -119,6 +119,7 @@ fn decide(state: &State, call: &Call, inquiries: &[Inquiry], at: Timestamp) -> A
     let caller = match call.presented {
         Presented::Job(job) => Caller::system(job),
         Presented::Outsider(outsider) => Caller::outsider(outsider.by(), call.client.address),
+        Presented::Invitation { user, .. } => Caller::invited(user, call.client.address),
         Presented::Credential(credential) => {
             match authority::authenticate(state, credential, at, call.client.address) {
                 Ok(caller) => caller,
@@ -219,7 +220,7 @@ impl RecorderDesk {
             let end = place.first + u64::from(draft.count);
             self.marks.moved(&self.live, end, draft.id);
             let (first, commit, at) = (place.first, draft.id, decided.at);
-            self.feed.put(|| Uses { first, end, commit, at, tokens: decided.uses });
+            self.feed.put(|| Uses { first, end, commit, at, tallies: decided.uses });
         }
         self.live.stats.unrecorded.fetch_sub(weight as u64, Relaxed);
         Ok(())

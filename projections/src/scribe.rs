@@ -179,11 +179,19 @@ impl Desk {
                     self.queue.close();
                     continue;
                 }
+                () = tokio::task::yield_now(), if self.live.read(State::is_marking) => {
+                    self.live.write(State::mark_some);
+                    continue;
+                }
             }
             self.gather(&mut items);
             self.forget();
             if let Err(fatal) = self.serve(&mut items, &stop).await {
                 return self.give_up(fatal);
+            }
+            // Under load there is no moment without work, and a revocation of many is marked all the same.
+            if self.live.read(State::is_marking) {
+                self.live.write(State::mark_some);
             }
         }
         Ok(())
@@ -423,7 +431,7 @@ impl Desk {
             end,
             commit: draft.id,
             at: decided.at,
-            tokens: decided.uses.clone(),
+            tallies: decided.uses.clone(),
         });
         if !decided.events.is_empty() {
             self.waker.wake();

@@ -193,7 +193,7 @@ impl Sweeper {
         };
         self.scribe.submit(call.clone(), Work::Sweep(Box::new(sweep))).await?;
         let is_revoked = |state: &State, id: TokenId| {
-            let revocation = state.tokens().get(id).and_then(|token| token.revocation.as_deref());
+            let revocation = state.tokens().get(id).and_then(|token| state.own_revocation(token));
             revocation.is_some_and(|revocation| revocation.reason == Reason::Inactive)
         };
         Ok(self.live.read(|state| {
@@ -280,6 +280,7 @@ impl Sweeper {
                 request: JOB.into(),
                 operation: JOB,
                 object: None,
+                personal: Vec::new(),
             };
             let found = self.sweep(scope, &call).await?.len();
             if found > 0 {

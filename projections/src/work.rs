@@ -5,12 +5,14 @@ use crate::sweep::Sweep;
 use domain::authority::{Caller, Credential};
 use domain::decide::Request;
 use domain::event::{By, Subject};
+use domain::id::UserId;
 use domain::import::Hashes;
 use domain::query::Read;
 use domain::rejection::Rejection;
-use domain::secret::Secret;
+use domain::secret::{Secret, SecretHash};
 use domain::state::State;
 use domain::verify::{Code, Question, Verdict};
+use eventlog::Personal;
 use std::net::IpAddr;
 use std::sync::Arc;
 use thiserror::Error;
@@ -28,6 +30,8 @@ pub struct Call {
     pub operation: &'static str,
     /// What it is about, where the operation does not say it, for the record: fit for a line.
     pub object: Option<Box<str>>,
+    /// The personal values whose commitments a command carries; they are stored with what it comes to.
+    pub personal: Vec<Personal>,
 }
 
 /// Who calls, before anything is known of it.
@@ -39,6 +43,13 @@ pub enum Presented {
     Job(&'static str),
     /// Somebody without a credential of this authority, who may only report.
     Outsider(Outsider),
+    /// Somebody with the text of an invitation, to accept it.
+    Invitation {
+        /// BLAKE3 of the text.
+        text: SecretHash,
+        /// The person that accepting it makes, unless it was accepted before.
+        user: UserId,
+    },
 }
 
 /// Who reports without a credential.

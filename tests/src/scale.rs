@@ -36,13 +36,27 @@ pub struct Choices(Random);
 impl Seed {
     /// From the environment, or a new one.
     pub fn new() -> Seed {
+        Seed::or(|| u64::from(u32::from_le_bytes(Random::system().bytes())))
+    }
+
+    /// From the environment, or always the same one.
+    pub fn usual() -> Seed {
+        Seed::or(|| 1)
+    }
+
+    fn or(usual: impl FnOnce() -> u64) -> Seed {
         static GIVEN: OnceLock<Option<u64>> = OnceLock::new();
         let given = GIVEN.get_or_init(|| {
             let seed = std::env::var("CHANCERY_SEED").ok()?;
             Some(seed.parse().expect("CHANCERY_SEED is a number"))
         });
-        let seed = given.unwrap_or_else(|| u64::from(u32::from_le_bytes(Random::system().bytes())));
+        let seed = given.unwrap_or_else(usual);
         Seed { seed, random: Random::seeded(seed), began: Clock::new(0) }
+    }
+
+    /// What `CHANCERY_SEED` takes to repeat it.
+    pub fn number(&self) -> u64 {
+        self.seed
     }
 
     /// The seconds since then.
@@ -84,8 +98,18 @@ impl Choices {
         u64::from_le_bytes(self.0.bytes()) % bound.max(1)
     }
 
+    /// An index that is less than a bound.
+    pub fn index(&self, bound: usize) -> usize {
+        usize::try_from(self.below(bound as u64)).expect("it is less than the bound")
+    }
+
+    /// Once in so many times.
+    pub fn once_in(&self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
     /// One of several.
     pub fn of<'a, T>(&self, several: &'a [T]) -> &'a T {
-        &several[usize::try_from(self.below(several.len() as u64)).unwrap()]
+        &several[self.index(several.len())]
     }
 }

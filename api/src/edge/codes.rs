@@ -128,7 +128,7 @@ codes! {
         "A built-in role is what it is, and a role of the instance's own is not changed in an organization.";
         "Define a role of another name with the permissions that are needed. The instance's own are changed under `/v1/roles`.";
     ROLE_HELD "role_held" 409 "The role is held":
-        "Live tokens hold the role, and without it they would hold nothing in its place.";
+        "Live tokens or members hold the role, or open invitations give it, and without it they would hold nothing in its place.";
         "Name a `replacement`, or give the tokens other grants first. `GET /v1/tokens?role=…` lists them.";
     POLICY_LIMIT "policy_limit" 409 "The organization's policy leaves no room":
         "The organization's policy limits how many tokens may live, or how many may be minted within an hour, and there are as many already.";
@@ -136,6 +136,18 @@ codes! {
     HASH_KNOWN "hash_known" 409 "A token has or had this key":
         "The key that was to be imported belongs to a token already, or did before it was revoked or rotated out.";
         "Leave it out, or rotate the token that has it. A key that was revoked does not come back.";
+    INVITATION_ENDED "invitation_ended" 409 "The invitation has ended":
+        "The invitation was accepted, was withdrawn, has expired, or is void because whoever gave it may no longer give what it gives.";
+        "Ask for a new one.";
+    ALREADY_MEMBER "already_member" 409 "The person is a member already":
+        "The person has a role there, and an invitation does not change one.";
+        "Have the member's role changed instead.";
+    LAST_OWNER "last_owner" 409 "An organization keeps an owner":
+        "The person is the only owner of an organization, which would be left without one.";
+        "Make somebody else an owner first.";
+    COUNT_CHANGED "count_changed" 409 "There are more or fewer of them now":
+        "A change of many things names how many it expects, and there are no longer as many. Nothing was changed.";
+        "Look at them again with `dry_run`, decide again, and send the change with the new count.";
     PRECONDITION_FAILED "precondition_failed" 412 "It has changed meanwhile":
         "`If-Match` names a version that is no longer the current one: somebody else changed it.";
         "Read it again, decide again, and send the change with the new `ETag`.";

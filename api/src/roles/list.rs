@@ -11,8 +11,8 @@ use domain::query::{self, Read};
 
 /// List an organization's roles
 ///
-/// Those that can be held in it, by name: its own and the instance's, each with how many live tokens of the
-/// organization hold it, among those that the caller may read. Needs `roles:read` there or in one of its projects.
+/// Those that can be held in it, by name: its own and the instance's, each with how many live tokens and
+/// members of the organization hold it, among those that the caller may read. Needs `roles:read` there or in one of its projects.
 #[utoipa::path(
     get, path = "/v1/organizations/{organization}/roles", operation_id = "roles.list", tag = "roles",
     params(("organization" = String, Path, description = "Name or id."), NamedPage),
@@ -59,10 +59,7 @@ async fn page(
         let caller = app.again(state, &session)?;
         let found = query::roles(state, &caller, of, after.as_ref(), limit + 1);
         let found = found.map_err(|rejection| crate::error::problem(&rejection.into()))?;
-        let view = |role: &std::sync::Arc<domain::state::Role>| wire::Role {
-            holders: Some(census.of(role)),
-            ..super::view(state, role)
-        };
+        let view = |role: &std::sync::Arc<domain::state::Role>| super::counted(state, role, &census, of);
         Ok::<_, Problem>(cut(found, limit, |role| &role.name, view))
     })?;
     Ok(Answer::ok(found, position))

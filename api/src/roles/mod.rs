@@ -33,10 +33,17 @@ pub(crate) fn view(state: &State, role: &Role) -> wire::Role {
         permissions: role.permissions.patterns().iter().map(ToString::to_string).collect(),
         built_in: role.is_built_in(),
         holders: None,
+        members: None,
         created_at: role.created_at.to_string(),
         created_by: role.created_by.to_string(),
         revision: role.revision,
     }
+}
+
+/// A role with who holds it, in an organization or on the instance.
+fn counted(state: &State, role: &Role, census: &Census, organization: Option<&str>) -> wire::Role {
+    let (holders, members) = (Some(census.tokens(role)), organization.map(|_| census.members(role)));
+    wire::Role { holders, members, ..view(state, role) }
 }
 
 /// Counts who holds which role. Between two steps, whoever waits for the state has its turn.

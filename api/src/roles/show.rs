@@ -62,7 +62,7 @@ async fn one(
     let found = app.node().live().read(|state| {
         let caller = app.again(state, &session)?;
         let role = query::role(state, &caller, of, &role).map_err(|rejection| problem(&rejection.into()))?;
-        Ok::<_, Problem>(wire::Role { holders: Some(census.of(&role)), ..super::view(state, &role) })
+        Ok::<_, Problem>(super::counted(state, &role, &census, of))
     })?;
     let revision = found.revision;
     Ok(Answer::ok(found, position).revision(revision))

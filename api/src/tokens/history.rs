@@ -35,7 +35,7 @@ pub(crate) struct HistoryQuery {
 /// Show what happened to a token
 ///
 /// The lifecycle events about it, and since its minting those that ended or suspended it from outside: the revocation of
-/// a token that it descends from, the deletion of its project, the suspension, restoration and deletion of its
+/// a token that it descends from, or of many by a filter, the deletion of its project, the suspension, restoration and deletion of its
 /// organization, as far as the caller may read these. Needs `tokens:read` at its scope; every token may read its own.
 /// Personal values of the lines about the token are shown to callers with `audit:read` there.
 #[utoipa::path(
@@ -64,7 +64,12 @@ pub(crate) async fn history(
 /// What the caller may see of a token's history, and whether that includes personal values.
 fn visible(state: &state::State, caller: &Caller, id: TokenId) -> Result<(TokenHistory, bool), Rejection> {
     let token = query::token(state, caller, id)?;
-    let cause = state.revocation(token).and_then(|(_, cause)| cause);
+    let revocation = state.revocation(token);
+    let cause = revocation.and_then(|(_, cause)| cause);
+    let revoked = cause.and_then(|cause| state.tokens().get(cause)).unwrap_or(token);
+    let whole = revoked.scope.organization().map_or(Scope::Instance, Scope::Organization);
+    // A revocation by filter says how many there were: that is for who may see them all.
+    let ended = revocation.filter(|_| caller.may(state, "tokens:read", whole));
     let organization = token
         .scope
         .organization()
@@ -74,6 +79,7 @@ fn visible(state: &state::State, caller: &Caller, id: TokenId) -> Result<(TokenH
         cause: cause.filter(|cause| query::token(state, caller, *cause).is_ok()),
         organization,
         project: token.scope.project(),
+        ended: ended.map(|(revocation, _)| (whole.organization(), revocation.at)),
     };
     Ok((of, caller.may(state, AUDIT, token.scope)))
 }

@@ -9,11 +9,15 @@ use crate::respond::Answer;
 use crate::wire;
 use axum::extract::State;
 use domain::decide::ScopeText;
+use domain::id::TokenId;
 use domain::name::Name;
 use domain::query::{Filter, Listing, Order, Position, Read, SortKey};
 use domain::role::Level;
 use domain::state::Status;
+use domain::time::Timestamp;
+use projections::Failure;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use utoipa::IntoParams;
 
 /// Which tokens are listed, and in which order.
@@ -39,7 +43,9 @@ pub(crate) struct TokenQuery {
     expiring_before: Option<String>,
     /// Only tokens that hold this role.
     role: Option<String>,
-    /// `created`, `name` or `expires`, with `-` in front for the largest first; `-created` when absent.
+    /// Only tokens whose last use, or whose minting if they were never used, was earlier than then (RFC 3339).
+    unused_since: Option<String>,
+    /// `created`, `name`, `expires` or `last_used`, with `-` in front for the largest first; `-created` when absent.
     sort: Option<String>,
     /// Items on the page, 1 to 1,000; 100 when absent.
     limit: Option<usize>,
@@ -49,6 +55,8 @@ pub(crate) struct TokenQuery {
     at_least: Option<u64>,
 }
 
+/// Tokens whose last uses are looked up by one statement.
+const LOOKED_UP: usize = 5_000;
 /// The order when the request does not say.
 const USUAL_ORDER: &str = "-created";
 
@@ -84,7 +92,12 @@ pub(crate) async fn list(
     app.readable(&session, "tokens.list", read, query.at_least).await?;
     let live = app.node().live();
     let position = live.position();
-    let mut listing = Listing::new(&filter, order, after.as_ref(), limit);
+    let unused_since =
+        query.unused_since.as_deref().map(|time| read_time("unused_since", time)).transpose()?;
+    // Last uses are not in the state: what a page by them holds is told when all candidates are known.
+    let is_by_use = unused_since.is_some() || order.key == SortKey::LastUsed;
+    let most = if is_by_use { usize::MAX } else { limit };
+    let mut listing = Listing::new(&filter, order, after.as_ref(), most);
     let mut step = |state: &_| {
         let caller = app.again(state, &session)?;
         listing.step(state, &caller, at).map_err(|rejection| problem(&rejection.into()))
@@ -92,12 +105,30 @@ pub(crate) async fn list(
     while live.read(&mut step)? {
         tokio::task::yield_now().await;
     }
-    let (found, next) = listing.finish();
+    let (found, next) = if is_by_use {
+        let last_used = last_used(&app, listing.found().collect()).await?;
+        listing.finish_by_use(limit, unused_since, &last_used)
+    } else {
+        listing.finish()
+    };
     let items = live.read(|state| found.iter().map(|token| super::view(state, token, at)).collect());
     let cursor = |next: Position| Cursor { sort: sort.to_owned(), value: next.value, slot: next.slot };
     let mut page = Page { items, next_cursor: next.map(|next| page::encode(&cursor(next))) };
     super::add_last_used(&app, &mut page.items).await;
     Ok(Answer::ok(page, position))
+}
+
+/// When tokens were last used; without the database there is no answer.
+async fn last_used(app: &App, tokens: Vec<TokenId>) -> Result<HashMap<TokenId, Timestamp>, Problem> {
+    let mut all = HashMap::new();
+    for some in tokens.chunks(LOOKED_UP) {
+        let known = app.node().last_used(some).await.map_err(|error| {
+            tracing::warn!(%error, "when tokens were last used could not be read");
+            problem(&Failure::Unavailable)
+        })?;
+        all.extend(known);
+    }
+    Ok(all)
 }
 
 impl TokenQuery {
@@ -162,11 +193,12 @@ fn read_order(text: &str) -> Result<Order, Problem> {
         "created" => SortKey::Created,
         "name" => SortKey::Name,
         "expires" => SortKey::Expires,
+        "last_used" => SortKey::LastUsed,
         _ => {
             return Err(invalid(
                 "sort",
                 text,
-                "`created`, `name` or `expires`, or one of them with - in front",
+                "`created`, `name`, `expires` or `last_used`, or one of them with - in front",
             ));
         }
     };

@@ -3,10 +3,12 @@
 pub(crate) mod history;
 pub(crate) mod identify;
 pub(crate) mod import;
+pub(crate) mod lineage;
 pub(crate) mod list;
 pub(crate) mod mint;
 pub(crate) mod narrow;
 pub(crate) mod revoke;
+pub(crate) mod revoke_tokens;
 pub(crate) mod rotate;
 pub(crate) mod show;
 pub(crate) mod update;
@@ -25,6 +27,7 @@ use domain::id::TokenId;
 use domain::scope::{Grant, Scope};
 use domain::state::{Revocation, State, Status, Token};
 use domain::time::{Timestamp, parse_duration};
+use projections::Moment;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,22 +74,49 @@ pub(crate) fn view(state: &State, token: &Arc<Token>, at: Timestamp) -> wire::To
             .and_then(|metadata| serde_json::from_str(metadata.json().get()).ok()),
         overlap_until: overlap_until.filter(|_| revoked.is_none()).map(|time| time.to_string()),
         last_used_at: None,
+        last_used: None,
+        last_refused: None,
+        days: Vec::new(),
         revoked,
-        revision: token.revision,
+        revision: state.revision(token),
     }
 }
 
-/// Adds when tokens were last used. Without the database the answer is whole but for that.
+/// Adds when, for what and from where tokens were last used and refused. Without the database the answer is whole but for
+/// that.
 pub(crate) async fn add_last_used(app: &App, tokens: &mut [wire::Token]) {
+    add_uses(app, tokens, false).await;
+}
+
+/// The same for one token, and how often it was presented on which day.
+async fn add_days(app: &App, token: &mut wire::Token) {
+    add_uses(app, std::slice::from_mut(token), true).await;
+}
+
+async fn add_uses(app: &App, tokens: &mut [wire::Token], with_days: bool) {
     let ids: Vec<TokenId> = tokens.iter().map(|token| TokenId(token.id)).collect();
-    match app.node().last_used(&ids).await {
-        Ok(last) => {
+    match app.node().last_uses(&ids, with_days).await {
+        Ok(mut found) => {
             for token in tokens {
-                token.last_used_at = last.get(&TokenId(token.id)).map(ToString::to_string);
+                let known = found.remove(&TokenId(token.id)).unwrap_or_default();
+                token.last_used_at = known.used.as_ref().map(|used| used.at.to_string());
+                token.last_used = known.used.map(view_moment);
+                token.last_refused = known.refused.map(view_moment);
+                token.days = known.days.into_iter().map(view_day).collect();
             }
         }
         Err(error) => tracing::warn!(%error, "when tokens were last used could not be read"),
     }
+}
+
+fn view_moment(moment: Moment) -> wire::Presentation {
+    let Moment { at, code, permission, address, agent } = moment;
+    wire::Presentation { at: at.to_string(), code, permission, address, agent }
+}
+
+fn view_day((day, used, refused): (i64, u64, u64)) -> wire::DayOfUse {
+    let midnight = Timestamp::from_micros(day * 86_400_000_000).to_string();
+    wire::DayOfUse { day: midnight[..10].to_owned(), used, refused }
 }
 
 fn view_revocation(revocation: &Revocation, cause: Option<TokenId>) -> wire::Revocation {
@@ -136,7 +166,7 @@ pub(crate) fn view_grant(state: &State, grant: &Grant) -> String {
 }
 
 /// The answer to a change of a token: the token as it is now, with the secret where there is one to hand out.
-fn changed(app: &App, done: Done, is_new: bool) -> Result<Answer<wire::Token>, Problem> {
+pub(crate) fn changed(app: &App, done: Done, is_new: bool) -> Result<Answer<wire::Token>, Problem> {
     let Subject::Token(id) = done.subject else { return Err(Problem::new(codes::INTERNAL)) };
     let at = app.now();
     let found = app.node().live().read(|state| state.tokens().get(id).map(|token| view(state, token, at)));

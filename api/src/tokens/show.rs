@@ -30,6 +30,7 @@ pub(crate) async fn show(
         app.read(session, "tokens.show", Read::Token(id), query.at_least, look).await?;
     super::add_last_used(&app, std::slice::from_mut(&mut token)).await;
     super::import::add_owner(&app, &mut token, id).await;
+    super::add_days(&app, &mut token).await;
     let revision = token.revision;
     Ok(Answer::ok(token, position).revision(revision))
 }

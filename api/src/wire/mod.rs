@@ -6,9 +6,12 @@ mod explain;
 mod import;
 mod instance;
 mod leak;
+mod lineage;
 mod organization;
+mod people;
 mod policy;
 mod problem;
+mod revoke_tokens;
 mod role;
 mod token;
 mod verify;
@@ -20,12 +23,19 @@ pub use explain::{AllowingGrant, Draft, Explain, ExplainedLink, Explanation};
 pub use import::{Import, ImportAnswer, ImportKey, ImportOutcome, Imported};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
 pub use leak::{Leak, LeakReport};
+pub use lineage::{Lineage, LineageNode};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
+pub use people::{
+    AcceptInvitation, Departure, Invitation, Member, Memberships, NewInvitation, Offboard, ReissueInvitation,
+    RemoveMember, SetMemberRole, User,
+};
 pub use policy::{OrganizationPolicy, OrganizationPolicyChange, PolicyHits, Sweep, Swept, SweptToken};
 pub use problem::{FieldProblem, Problem};
+pub use revoke_tokens::{RevokeTokens, RevokedTokens, TokenFilter};
 pub use role::{Level, NewRole, RetiredRole, Role, RoleChange};
 pub use token::{
-    Identify, NarrowToken, NewToken, Revocation, Revoke, Rotate, Scope, Status, Token, UpdateToken, Whoami,
+    DayOfUse, Identify, NarrowToken, NewToken, Presentation, Revocation, Revoke, Rotate, Scope, Status,
+    Token, UpdateToken, Whoami,
 };
 pub use verify::{Client, Verdict, VerifiedToken, Verify, VerifyBatch, VerifyBatchAnswer};
 

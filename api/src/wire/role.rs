@@ -38,6 +38,10 @@ pub struct Role {
     /// to a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holders: Option<u64>,
+    /// How many members of the organization hold it, in it or in one of its projects, among those that the caller may
+    /// read; absent where the role is shown as the answer to a change, or as one of the instance's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<u64>,
     /// When it began.
     #[schema(example = "2026-11-22T10:15:00.123456Z")]
     pub created_at: String,

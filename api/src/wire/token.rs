@@ -122,11 +122,53 @@ pub struct Token {
     /// is shown as the answer to a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<String>,
+    /// Its last use in detail, where `last_used_at` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<Presentation>,
+    /// The last time it was refused, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refused: Option<Presentation>,
+    /// How often it was presented on which day, the latest first: of the 90 days up to the last on which it was. Only
+    /// where one token is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub days: Vec<DayOfUse>,
     /// How it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Revocation>,
     /// Which change of it this is; the `ETag` says the same.
     pub revision: u64,
+}
+
+/// One time that a token was presented, to Chancery or to a service that asked about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Presentation {
+    /// When.
+    #[schema(example = "2026-11-22T10:15:00.123456Z")]
+    pub at: String,
+    /// Why it was refused: a verdict's code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The permission in question, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<String>,
+    /// The network address of who presented it, where it is known and was not erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The user agent, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+}
+
+/// How often a token was presented on a day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DayOfUse {
+    /// The day in UTC.
+    #[schema(example = "2026-11-22")]
+    pub day: String,
+    /// How often it was answered valid, or acted itself.
+    pub used: u64,
+    /// How often it was refused.
+    pub refused: u64,
 }
 
 /// A new token.

@@ -8,12 +8,15 @@ mod auth;
 mod completions;
 mod ends;
 mod explain;
+mod invite;
 mod leak;
+mod member;
 mod org;
 mod project;
 mod prompt;
 mod role;
 mod token;
+mod user;
 mod whoami;
 
 use crate::client::Client;
@@ -35,6 +38,15 @@ pub(crate) enum Command {
     /// Roles: what tokens that hold them may do
     #[command(subcommand, alias = "roles")]
     Role(role::Command),
+    /// Invitations to become a member
+    #[command(subcommand, visible_alias = "invitation", alias = "invitations")]
+    Invite(invite::Command),
+    /// Members of an organization and its projects
+    #[command(subcommand, alias = "members")]
+    Member(member::Command),
+    /// Persons, whichever organizations they are members of
+    #[command(subcommand, alias = "users")]
+    User(user::Command),
     /// Tokens, from their minting to their end
     #[command(subcommand, alias = "tokens")]
     Token(token::Command),
@@ -85,6 +97,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Org(command) => org::run(context, command).await,
         Command::Project(command) => project::run(context, command).await,
         Command::Role(command) => role::run(context, command).await,
+        Command::Invite(command) => invite::run(context, command).await,
+        Command::Member(command) => member::run(context, command).await,
+        Command::User(command) => user::run(context, command).await,
         Command::Token(command) => token::run(context, command).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Leak(command) => leak::run(context, command).await,

@@ -1,5 +1,6 @@
 //! Questions to whoever sits at the terminal. Everything asked here can be given as a flag instead.
 
+use crate::commands::Context;
 use crate::failure::Failure;
 use crate::output::escape::escape;
 use inquire::error::InquireError;
@@ -58,6 +59,15 @@ pub(super) fn secret(question: &str) -> Result<SecretString, Failure> {
         .prompt()
         .map_err(failure)?;
     crate::client::secret_file::parse(&text, "the answer")
+}
+
+/// Refuses what has to be confirmed where nobody is there to do it.
+pub(super) fn require_somebody(context: &Context, force: bool, what: &str) -> Result<(), Failure> {
+    if force || context.interactive {
+        return Ok(());
+    }
+    let text = format!("nobody is there to confirm {what}; give --force (-f) to go on without being asked");
+    Err(Failure::Usage(text))
 }
 
 /// Yes or no; no unless said otherwise.

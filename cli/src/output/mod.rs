@@ -4,6 +4,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod escape;
+mod people;
 pub(crate) mod rows;
 pub(crate) mod table;
 pub(crate) mod times;
@@ -109,21 +110,30 @@ impl Output {
 
     /// A token that has just been given a secret.
     pub(crate) fn minted(&self, answer: &Answer<api::wire::Token>) -> Result<(), Failure> {
+        let missing = "The server no longer has the secret to hand out. Rotate the token to have a new one.";
+        self.with_secret(answer, "Store the secret now; it is not shown again.", missing)
+    }
+
+    /// Something that came with a secret, or says why it did not.
+    pub(crate) fn with_secret<T: Row>(
+        &self,
+        answer: &Answer<T>,
+        advice: &str,
+        missing: &str,
+    ) -> Result<(), Failure> {
         if self.format != Format::Table {
             return self.one(answer);
         }
         let mut text = self.table(std::slice::from_ref(answer));
-        if let Some(secret) = &answer.value.secret {
+        if let Some(secret) = answer.value.secret() {
             text.push_str("\nSECRET  ");
             text.push_str(&escape::escape(secret));
             text.push('\n');
         }
         print(&text)?;
-        match answer.value.secret {
-            Some(_) => self.hint("Store the secret now; it is not shown again."),
-            None => self.remark(
-                "The server no longer has the secret to hand out. Rotate the token to have a new one.",
-            ),
+        match answer.value.secret() {
+            Some(_) => self.hint(advice),
+            None => self.remark(missing),
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 use super::table::Tone;
 use super::times::{ago, exact, relative};
 use api::wire::{
-    Imported, Leak, Organization, OrganizationPolicy, OrganizationStatus, Project, Scope, Status,
-    StatusChange, SweptToken, Token,
+    Imported, Leak, Organization, OrganizationPolicy, OrganizationStatus, Presentation, Project, Scope,
+    Status, StatusChange, SweptToken, Token,
 };
 use domain::time::Timestamp;
 
@@ -21,7 +21,7 @@ pub(crate) trait Row {
     }
 }
 
-fn plain(text: impl Into<String>) -> (String, Tone) {
+pub(crate) fn plain(text: impl Into<String>) -> (String, Tone) {
     (text.into(), Tone::Plain)
 }
 
@@ -211,6 +211,15 @@ fn imported(imported: &Imported) -> String {
     format!("by {}{owner}{issued}", imported.algorithm)
 }
 
+/// The days of use that people are shown.
+const SHOWN_DAYS: usize = 7;
+
+fn presentation(names: [&'static str; 3], of: &Presentation) -> [(&'static str, String); 3] {
+    let [permission, address, agent] = names;
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    [(permission, text(&of.permission)), (address, text(&of.address)), (agent, text(&of.agent))]
+}
+
 /// `instance`, `acme` or `acme/web`.
 pub(crate) fn scope(scope: &Scope) -> String {
     match (&scope.organization, &scope.project) {
@@ -278,6 +287,17 @@ impl Row for Token {
             ("ROTATION DUE", time(&self.rotation_due)),
             ("LAST USED", time(&self.last_used_at)),
         ];
+        details.extend(
+            self.last_used.iter().flat_map(|used| presentation(["USED FOR", "USED FROM", "USED BY"], used)),
+        );
+        if let Some(refused) = &self.last_refused {
+            details.push(("LAST REFUSED", exact(&refused.at, now)));
+            details.push(("REFUSED AS", refused.code.clone().unwrap_or_default()));
+            details.extend(presentation(["REFUSED FOR", "REFUSED FROM", "REFUSED BY"], refused));
+        }
+        let days = self.days.iter().take(SHOWN_DAYS);
+        let days = days.map(|day| format!("{} {}+{}", day.day, day.used, day.refused)).collect::<Vec<_>>();
+        details.push(("USED+REFUSED", days.join(", ")));
         if let Some(revoked) = &self.revoked {
             details.extend([
                 ("REVOKED", exact(&revoked.at, now)),
@@ -343,6 +363,9 @@ mod tests {
             metadata: serde_json::json!({"team": "web"}).as_object().cloned(),
             overlap_until: None,
             last_used_at: None,
+            last_used: None,
+            last_refused: None,
+            days: Vec::new(),
             revoked: None,
             revision: 3,
         }

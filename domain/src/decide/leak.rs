@@ -39,7 +39,7 @@ pub(super) fn report(state: &State, at: Timestamp, report: &ReportLeak) -> Resul
         let (token, secret, evidence) = (token.id, shown.secret, report.evidence);
         events.push(Event::LeakReported(LeakReported { token, secret, evidence, source, url }));
     }
-    if report.evidence > Evidence::Hash && !shown.is_superseded(at) && token.revocation.is_none() {
+    if report.evidence > Evidence::Hash && !shown.is_superseded(at) && state.own_revocation(token).is_none() {
         let (reason, note) = (Reason::Leaked, None);
         // Whoever found it may have minted with it.
         events.push(Event::TokenRevoked(TokenRevoked { token: token.id, reason, note, cascade: true }));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn is_revoked(world: &World, id: TokenId) -> bool {
-        world.token(id).revocation.is_some()
+        world.state.own_revocation(world.token(id)).is_some()
     }
 
     #[test]
@@ -102,7 +102,7 @@ mod tests {
         assert!(!is_revoked(&world, id));
         let done = report(&mut world, &text, Evidence::Secret);
         assert_eq!(types(&done), ["LeakReported", "TokenRevoked"]);
-        let revocation = world.token(id).revocation.clone().unwrap();
+        let revocation = world.state.own_revocation(world.token(id)).unwrap().clone();
         assert_eq!((revocation.reason, revocation.by.clone()), (Reason::Leaked, By::Anonymous));
         assert!(is_revoked(&world, child));
         assert_eq!(world.state.leaks().of(id).count(), 2);

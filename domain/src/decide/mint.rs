@@ -159,7 +159,10 @@ pub(super) fn mint(
 ) -> Result<Decision, Rejection> {
     let scope = authorize_mint(state, caller, mint)?;
     let grants = read_grants(state, caller, scope, &mint.grants)?;
-    let mut minted = begin(state, caller.token(), at, scope, grants, &mint.particulars)?;
+    // A session stands for its person, who outlasts it: what it mints does too.
+    let inherited = caller.token().filter(|parent| !parent.session).and_then(|parent| state.expiry(parent));
+    let (parent, wanted) = (caller.token(), &mint.particulars);
+    let mut minted = begin(state, Begun { parent, at, scope, grants, inherited }, wanted)?;
     caller.require_reach(state, &reach_of(scope, &minted))?;
     // What a narrowed token mints ends with it as well: otherwise minting would be the way out of the bounds.
     if let Some(parent) = caller.token().filter(|parent| parent.narrowed) {
@@ -187,7 +190,9 @@ pub(super) fn narrow(
         None => Arc::clone(&parent.grants),
         Some(texts) => read_grants(state, caller, parent.scope, texts)?,
     };
-    let mut minted = begin(state, Some(parent), at, parent.scope, grants, &narrow.particulars)?;
+    let inherited = state.expiry(parent);
+    let begun = Begun { parent: Some(parent), at, scope: parent.scope, grants, inherited };
+    let mut minted = begin(state, begun, &narrow.particulars)?;
     minted.narrowed = true;
     require_short_chain(state, parent)?;
     caller.require_reach(state, &reach_of(parent.scope, &minted))?;
@@ -206,17 +211,22 @@ fn reach_of(scope: Scope, minted: &TokenMinted) -> Reach<'_> {
     Reach { scope, grants: &minted.grants, expires_at: minted.expires_at, networks: &minted.allowed_networks }
 }
 
-/// The new token as it was asked for. What was not said it has from the token that mints it.
-fn begin(
-    state: &State,
-    parent: Option<&Arc<Token>>,
+/// What is settled about a new token before its particulars are read.
+struct Begun<'a> {
+    /// The token that mints it.
+    parent: Option<&'a Arc<Token>>,
     at: Timestamp,
     scope: Scope,
     grants: Arc<[Grant]>,
-    wanted: &Particulars,
-) -> Result<TokenMinted, Rejection> {
+    /// When it ends where nothing is said.
+    inherited: Option<Timestamp>,
+}
+
+/// The new token as it was asked for. What was not said it has from the token that mints it.
+fn begin(state: &State, begun: Begun<'_>, wanted: &Particulars) -> Result<TokenMinted, Rejection> {
+    let Begun { parent, at, scope, grants, inherited } = begun;
     let usual = state.policy(scope).and_then(OrganizationPolicy::usual_lifetime).map(|usual| at.after(usual));
-    let inherited = parent.and_then(|parent| state.expiry(parent)).into_iter().chain(usual).min();
+    let inherited = inherited.into_iter().chain(usual).min();
     let expires_at = resolve_expiry("expires_at", wanted.expiry, inherited, at)?;
     require_lifetime(state, scope, expires_at, at)?;
     require_roles(state, scope, &grants)?;

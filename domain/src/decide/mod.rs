@@ -7,10 +7,13 @@
 mod ends;
 mod import;
 mod instance;
+mod invitation;
 mod leak;
+mod member;
 mod mint;
 mod organization;
 mod policy;
+mod revoke_tokens;
 mod role;
 mod sweep;
 mod token;
@@ -18,15 +21,19 @@ mod token;
 pub use ends::{DeleteOrganization, DeleteProject, RestoreOrganization, SuspendOrganization};
 pub use import::Import;
 pub use instance::{ChangePolicy, Resume, Start};
+pub(crate) use invitation::find_invitation;
+pub use invitation::{Accept, Giving, Invite, Reissue, SESSION, Withdraw};
 pub use leak::ReportLeak;
+pub use member::{Offboard, RemoveMember, SetMemberRole, TokensFate};
 pub(crate) use mint::read_grants;
 pub use mint::{Entropy, Expiry, Mint, Narrow, Particulars, ScopeText};
 pub use organization::{CreateOrganization, CreateProject, NamingChange, RenameOrganization, RenameProject};
 pub use policy::{ChangeOrganizationPolicy, PolicyChange, draft as draft_policy};
+pub use revoke_tokens::{FilterText, RevokeTokens};
 pub(crate) use role::object as role_object;
 pub use role::{ChangeRole, DefineRole, RetireRole};
 pub use sweep::RevokeInactive;
-pub use token::{Revoke, Rotate, Update};
+pub use token::{Revoke, Rotate, Update, read_why};
 
 use crate::authority::{Caller, Principal, Reach, Refused};
 use crate::event::{Event, Metadata, Subject};
@@ -104,6 +111,20 @@ pub enum Command {
     ChangeRole(ChangeRole),
     /// End a role.
     RetireRole(RetireRole),
+    /// Ask somebody to become a member.
+    Invite(Invite),
+    /// Give an invitation another text.
+    Reissue(Reissue),
+    /// Take an invitation back.
+    Withdraw(Withdraw),
+    /// Become a member.
+    Accept(Accept),
+    /// Give a member another role.
+    SetMemberRole(SetMemberRole),
+    /// End a membership.
+    RemoveMember(RemoveMember),
+    /// End all memberships of a person.
+    Offboard(Offboard),
     /// Begin a token.
     Mint(Mint),
     /// Begin a token that can do no more than the caller, and ends with it.
@@ -118,15 +139,20 @@ pub enum Command {
     Revoke(Revoke),
     /// Say that a secret was seen where it should not be.
     ReportLeak(ReportLeak),
+    /// End all live tokens that a filter chooses.
+    RevokeTokens(RevokeTokens),
 }
 
 impl Command {
     /// The permission that it needs; none where holding a token is enough.
     pub fn permission(&self) -> Option<&'static str> {
         match self {
-            Self::Start(_) | Self::EnrollRoles | Self::Resume(_) | Self::Narrow(_) | Self::ReportLeak(_) => {
-                None
-            }
+            Self::Start(_)
+            | Self::EnrollRoles
+            | Self::Resume(_)
+            | Self::Narrow(_)
+            | Self::Accept(_)
+            | Self::ReportLeak(_) => None,
             Self::ChangePolicy(_) => Some("instance:update"),
             Self::CreateOrganization(_) => Some("organizations:create"),
             Self::RenameOrganization(_) => Some("organizations:update"),
@@ -139,11 +165,14 @@ impl Command {
             Self::DefineRole(_) => Some("roles:create"),
             Self::ChangeRole(_) => Some("roles:update"),
             Self::RetireRole(_) => Some("roles:retire"),
+            Self::Invite(_) | Self::Reissue(_) | Self::Withdraw(_) => Some("members:invite"),
+            Self::SetMemberRole(_) => Some("members:update"),
+            Self::RemoveMember(_) | Self::Offboard(_) => Some("members:remove"),
             Self::Mint(_) => Some("tokens:mint"),
             Self::Import(_) => Some("tokens:import"),
             Self::Update(_) => Some("tokens:update"),
             Self::Rotate(_) => Some("tokens:rotate"),
-            Self::Revoke(_) | Self::RevokeInactive(_) => Some("tokens:revoke"),
+            Self::Revoke(_) | Self::RevokeTokens(_) | Self::RevokeInactive(_) => Some("tokens:revoke"),
         }
     }
 }
@@ -157,6 +186,7 @@ impl Command {
             | Self::Resume(_)
             | Self::ChangePolicy(_)
             | Self::CreateOrganization(_)
+            | Self::Accept(_)
             | Self::Narrow(_)
             | Self::ReportLeak(_) => None,
             Self::RevokeInactive(sweep) => sweep.organization.map(|id| format!("organization:{id}")),
@@ -176,6 +206,17 @@ impl Command {
             Self::ChangeRole(change) => Some(role::object(change.organization.as_deref(), &change.role)),
             Self::RetireRole(retire) => Some(role::object(retire.organization.as_deref(), &retire.role)),
             Self::Mint(Mint { scope, .. }) | Self::Import(Import { scope, .. }) => Some(scope.object()),
+            Self::Invite(invite) => Some(invite.place.object()),
+            Self::Reissue(Reissue { organization, invitation, .. })
+            | Self::Withdraw(Withdraw { organization, invitation }) => {
+                Some(format!("invitation:{organization}/{invitation}"))
+            }
+            Self::SetMemberRole(SetMemberRole { place, user, .. })
+            | Self::RemoveMember(RemoveMember { place, user, .. }) => {
+                Some(format!("{} user:{user}", place.object()))
+            }
+            Self::Offboard(offboard) => Some(format!("user:{}", offboard.user)),
+            Self::RevokeTokens(revoke) => Some(revoke.filter.scope.object()),
             Self::Update(Update { token, .. })
             | Self::Rotate(Rotate { token, .. })
             | Self::Revoke(Revoke { token, .. }) => Some(format!("token:{token}")),
@@ -190,6 +231,8 @@ pub struct Decision {
     pub organization: Option<OrganizationId>,
     /// What happens; empty when everything is as asked already, or for a repeated request.
     pub events: Vec<Event>,
+    /// What happens with them in other organizations.
+    pub elsewhere: Vec<(OrganizationId, Event)>,
     /// What was made or changed.
     pub subject: Subject,
     /// The secret to hand out.
@@ -202,7 +245,14 @@ pub struct Decision {
 
 impl Decision {
     fn new(organization: Option<OrganizationId>, events: Vec<Event>, subject: Subject) -> Self {
-        Self { organization, events, subject, secret: None, idempotency: None, repeated: false }
+        let elsewhere = Vec::new();
+        Self { organization, events, elsewhere, subject, secret: None, idempotency: None, repeated: false }
+    }
+
+    /// Everything that happens, and of which organization it is.
+    pub fn happenings(&self) -> impl Iterator<Item = (Option<OrganizationId>, &Event)> {
+        let here = self.events.iter().map(|event| (self.organization, event));
+        here.chain(self.elsewhere.iter().map(|(organization, event)| (Some(*organization), event)))
     }
 }
 
@@ -257,6 +307,19 @@ pub fn decide(
         Command::DefineRole(define) => role::define(state, caller, define),
         Command::ChangeRole(change) => role::change(state, caller, at, change, request.expected_revision),
         Command::RetireRole(retire) => role::retire(state, caller, at, retire, request.expected_revision),
+        Command::Invite(invite) => invitation::invite(state, caller, at, invite),
+        Command::Reissue(reissue) => {
+            invitation::reissue(state, caller, at, reissue, request.expected_revision)
+        }
+        Command::Withdraw(withdraw) => {
+            invitation::withdraw(state, caller, at, withdraw, request.expected_revision)
+        }
+        Command::Accept(accept) => invitation::accept(state, caller, at, accept),
+        Command::SetMemberRole(set) => member::set_role(state, caller, set, request.expected_revision),
+        Command::RemoveMember(remove) => member::remove(state, caller, at, remove, request.expected_revision),
+        Command::Offboard(offboard) => {
+            member::offboard(state, caller, at, offboard, request.expected_revision)
+        }
         Command::Mint(mint) => mint::mint(state, caller, at, mint),
         Command::Import(import) => import::import(state, caller, at, import),
         Command::Narrow(narrow) => mint::narrow(state, caller, at, narrow),
@@ -264,6 +327,7 @@ pub fn decide(
         Command::Rotate(rotate) => token::rotate(state, caller, at, rotate, request.expected_revision),
         Command::Revoke(revoke) => token::revoke(state, caller, revoke, request.expected_revision),
         Command::ReportLeak(report) => leak::report(state, at, report),
+        Command::RevokeTokens(revoke) => revoke_tokens::revoke_tokens(state, caller, at, revoke),
     }?;
     decision.idempotency = idempotency;
     Ok(decision)
@@ -316,11 +380,20 @@ fn authorize_repeated(
             }
         }
         Command::Import(import) => import::authorize_import(state, caller, import).map(drop),
+        // The answer may hand the text out again.
+        Command::Invite(_) => invitation::authorize_repeated_invite(state, caller, subject),
+        Command::Reissue(reissue) => invitation::authorize_reissue(state, caller, reissue).map(drop),
+        Command::Withdraw(withdraw) => invitation::authorize_withdraw(state, caller, withdraw).map(drop),
+        Command::Accept(_) => invitation::authorize_accept(caller).map(drop),
+        Command::SetMemberRole(set) => member::authorize_set_role(state, caller, set).map(drop),
+        Command::RemoveMember(remove) => member::authorize_remove(state, caller, remove).map(drop),
+        Command::Offboard(offboard) => member::authorize_offboard(state, caller, offboard),
         Command::Narrow(_) => mint::authorize_narrow(caller).map(drop),
         Command::Update(update) => find_token(state, caller, update.token, "tokens:update").map(drop),
         Command::Rotate(rotate) => token::authorize_rotate(state, caller, rotate).map(drop),
         Command::Revoke(revoke) => token::authorize_revoke(state, caller, revoke).map(drop),
         Command::ReportLeak(_) => Ok(()),
+        Command::RevokeTokens(_) => require("tokens:revoke", place),
     }
 }
 
@@ -332,6 +405,12 @@ fn place_of(state: &State, subject: Subject) -> Scope {
         Subject::Project(id) => state.project(id).map(|found| Scope::Project(found.organization, id)),
         Subject::Token(id) => state.tokens().get(id).map(|found| found.scope),
         Subject::Roles(owner) => owner.map(Scope::Organization),
+        Subject::Invitation(organization, id) => {
+            state.people().invitation(organization, id).map(|found| found.place)
+        }
+        Subject::Member(organization, _) => Some(Scope::Organization(organization)),
+        Subject::User(_) => Some(Scope::Instance),
+        Subject::Tokens(scope, _) => Some(scope),
     };
     place.unwrap_or(Scope::Instance)
 }
@@ -342,6 +421,14 @@ fn absent(subject: Subject) -> Rejection {
         Subject::Organization(id) | Subject::Roles(Some(id)) => Rejection::not_found("organization", &id),
         Subject::Project(id) => Rejection::not_found("project", &id),
         Subject::Token(id) => Rejection::not_found("token", &id),
+        Subject::Invitation(_, id) => Rejection::not_found("invitation", &id),
+        Subject::Member(_, id) => Rejection::not_found("member", &id),
+        Subject::User(id) => Rejection::not_found("user", &id),
+        Subject::Tokens(scope, _) => match (scope.organization(), scope.project()) {
+            (_, Some(id)) => Rejection::not_found("project", &id),
+            (Some(id), None) => Rejection::not_found("organization", &id),
+            (None, None) => Rejection::not_found("instance", ""),
+        },
     }
 }
 
@@ -375,7 +462,9 @@ fn idempotency(caller: &Caller, repeat: &Repeat) -> Idempotency {
     let mut key = blake3::Hasher::new_derive_key("chancery 2026 idempotency key");
     let actor = match &caller.principal {
         Principal::Token(token, _) => token.id.to_string(),
-        Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) => caller.by().to_string(),
+        Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) | Principal::Invited(_) => {
+            caller.by().to_string()
+        }
     };
     for part in [&*actor, &repeat.route, &repeat.key] {
         key.update(&(part.len() as u64).to_le_bytes());
@@ -388,10 +477,12 @@ fn idempotency(caller: &Caller, repeat: &Repeat) -> Idempotency {
 fn require_system(caller: &Caller) -> Result<(), Rejection> {
     match caller.principal {
         Principal::System(_) => Ok(()),
-        Principal::AdminToken | Principal::Token(..) | Principal::Outsider(_) => Err(Rejection::Forbidden {
-            permission: "*".to_owned(),
-            place: "the authority's own jobs".to_owned(),
-        }),
+        Principal::AdminToken | Principal::Token(..) | Principal::Outsider(_) | Principal::Invited(_) => {
+            Err(Rejection::Forbidden {
+                permission: "*".to_owned(),
+                place: "the authority's own jobs".to_owned(),
+            })
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Decision, check_revision, find_organization};
 use crate::authority::{self, Caller, Reach};
 use crate::event::{Event, Subject};
 use crate::name::Name;
+use crate::network::Networks;
 use crate::permission::{Pattern, PermissionSet};
 use crate::rejection::Rejection;
 use crate::role::Level;
@@ -182,12 +183,23 @@ fn find_replacement<'a>(state: &'a State, role: &Role, text: &str) -> Result<&'a
 }
 
 fn require_unheld(state: &State, role: &Role, at: Timestamp) -> Result<(), Rejection> {
-    let holders = match state.holders(role, at).count() {
-        0 => return Ok(()),
-        1 => "1 live token".to_owned(),
-        many => format!("{many} live tokens"),
+    let counted = |count: usize, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        many => Some(format!("{many} {what}s")),
     };
-    Err(Rejection::RoleHeld { role: role.name.to_string(), holders })
+    let holders: Vec<String> = [
+        counted(state.holders(role, at).filter(|token| !token.session).count(), "live token"),
+        counted(state.members_with(role).count(), "member"),
+        counted(state.invitations_with(role, at).count(), "open invitation"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if holders.is_empty() {
+        return Ok(());
+    }
+    Err(Rejection::RoleHeld { role: role.name.to_string(), holders: holders.join(", ") })
 }
 
 /// Refuses what would let a holder of `role` do more than it can and the caller could, if it could do `after`.
@@ -203,6 +215,12 @@ fn require_no_escalation(
     require_held(state, caller, added.iter().copied(), role.scope())?;
     if added.is_empty() || !is_bound(state, caller) {
         return Ok(());
+    }
+    // A membership has no end and is bound to no network, and an invitation gives one.
+    if state.members_with(role).next().is_some() || state.invitations_with(role, at).next().is_some() {
+        let networks = Networks::default();
+        let reach = Reach { scope: role.scope(), grants: &[], expires_at: None, networks: &networks };
+        caller.require_reach(state, &reach)?;
     }
     let gains = |holder: &Arc<Token>| {
         holder.grants.iter().filter(|grant| grant.role == role.name).any(|grant| {
@@ -629,14 +647,14 @@ mod tests {
                 "{bad}"
             );
         }
-        let revision = world.token(one).revision;
+        let revision = world.state.revision(world.token(one));
         retire(&mut world, &boss, "acme", "helper", Some("member")).unwrap();
         let grants = |world: &World, id| {
             world.token(id).grants.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
         };
         assert_eq!((grants(&world, one), grants(&world, both)), ("member".to_owned(), "member".to_owned()));
         assert_eq!(grants(&world, ended), "helper");
-        assert!(world.token(one).revision > revision);
+        assert!(world.state.revision(world.token(one)) > revision);
         assert_eq!(code(&world, one, "tokens:mint", None), Code::Valid);
         assert_eq!(code(&world, one, "deployments:read", None), Code::Forbidden);
         assert_eq!(held(retire(&mut world, &boss, "acme", "local", None)), "1 live token");
@@ -647,6 +665,32 @@ mod tests {
         // The name is free, and who held the role before it ended gets nothing of the new one.
         define(&mut world, &boss, "acme", "helper", &["*"]).unwrap();
         assert_eq!(code(&world, ended, "any:thing", None), Code::Revoked);
+        assert_eq!(world.state.difference(&world.folded()), None);
+    }
+
+    #[test]
+    fn members_and_open_invitations_hold_a_role_as_tokens_do() {
+        let (mut world, boss) = with_helper("owner");
+        let (user, session) = world.join("acme", "helper");
+        let (_, text) = world.invite(&admin(), "acme", "helper").unwrap();
+        let text = text.unwrap();
+        assert_eq!(held(retire(&mut world, &boss, "acme", "helper", None)), "1 member, 1 open invitation");
+        // A membership outlasts whoever is bound in time.
+        let hour = Expiry::In(Duration::from_hours(1));
+        let bound = world.mint_by(&admin(), "acme", &["owner"], |p| p.expiry = hour).unwrap();
+        let bound = world.caller(bound);
+        assert_eq!(missing(change(&mut world, &bound, "acme", "helper", &["tokens:mint"])).len(), 1);
+        change(&mut world, &boss, "acme", "helper", &["any:thing"]).unwrap();
+        assert_eq!(code(&world, session, "any:thing", None), Code::Valid);
+        retire(&mut world, &boss, "acme", "helper", Some("auditor")).unwrap();
+        define(&mut world, &boss, "acme", "helper", &["*"]).unwrap();
+        let (other, _) = world.accept(&text).unwrap();
+        let acme = world.scope("acme").organization().unwrap();
+        for user in [user, other] {
+            assert_eq!(world.state.people().member(acme, user, None).unwrap().role.as_str(), "auditor");
+        }
+        assert_eq!(code(&world, session, "audit:read", None), Code::Valid);
+        assert_eq!(code(&world, session, "any:thing", None), Code::Forbidden);
         assert_eq!(world.state.difference(&world.folded()), None);
     }
 

@@ -172,7 +172,7 @@ mod tests {
         let system = Caller::system("inactivity");
         let first = world.run(&system, Command::RevokeInactive(sweep.clone())).unwrap();
         assert_eq!(types(&first), ["TokenRevoked"]);
-        let revocation = world.token(id).revocation.clone().unwrap();
+        let revocation = world.state.own_revocation(world.token(id)).unwrap().clone();
         assert_eq!(revocation.by.to_string(), "system:inactivity");
         assert!(world.run(&system, Command::RevokeInactive(sweep)).unwrap().events.is_empty());
     }
@@ -195,6 +195,9 @@ mod tests {
             ..ChangePolicy::default()
         }));
         assert_eq!(types(&run(&mut world)), ["TokenRevoked"]);
-        assert!(world.token(own).revocation.is_some() && world.token(other).revocation.is_none());
+        assert!(
+            world.state.own_revocation(world.token(own)).is_some()
+                && world.state.own_revocation(world.token(other)).is_none()
+        );
     }
 }

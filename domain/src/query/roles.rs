@@ -62,13 +62,16 @@ fn find(state: &State, caller: &Caller, organization: Option<&str>) -> Result<Sc
     }
 }
 
-/// How many live tokens hold each role, among those that the caller may read. It looks at every token of an
-/// organization, or of the instance, so it is made step by step like a list.
+/// How many live tokens and members hold each role, among those that the caller may read. It looks at every token of
+/// an organization, or of the instance, so it is made step by step like a list. Sessions hold what members do.
 #[derive(Default)]
 pub struct Census {
     next: usize,
-    counts: HashMap<(Option<OrganizationId>, Name), u64>,
+    tokens: Counts,
+    members: Counts,
 }
+
+type Counts = HashMap<(Option<OrganizationId>, Name), u64>;
 
 impl Census {
     /// Looks at some more tokens; says whether there are any left to look at.
@@ -84,21 +87,38 @@ impl Census {
         let end = slots.len().min(self.next + STEP);
         let mut visible = Visible::new(state, caller);
         for token in (self.next..end).filter_map(|index| state.tokens().at(slots.at(index)?)) {
-            if !visible.is(token) || state.status(token, at) != Status::Live {
+            if token.session || !visible.is(token) || state.status(token, at) != Status::Live {
                 continue;
             }
             let roles: BTreeSet<&Name> = token.grants.iter().map(|grant| &grant.role).collect();
             for role in roles.into_iter().filter_map(|name| state.role(token.scope.organization(), name)) {
-                *self.counts.entry((role.organization, role.name.clone())).or_default() += 1;
+                *self.tokens.entry((role.organization, role.name.clone())).or_default() += 1;
             }
+        }
+        if self.next == 0 {
+            self.count_members(state, caller, scope.organization());
         }
         self.next = end;
         Ok(end < slots.len())
     }
 
-    /// How many hold a role.
-    pub fn of(&self, role: &Role) -> u64 {
-        self.counts.get(&(role.organization, role.name.clone())).copied().unwrap_or(0)
+    fn count_members(&mut self, state: &State, caller: &Caller, organization: Option<OrganizationId>) {
+        let of_one = organization.into_iter().flat_map(|id| state.people().members_after(id, None));
+        for member in of_one.filter(|member| caller.may(state, "members:read", member.place)) {
+            if let Some(role) = state.role(organization, &member.role) {
+                *self.members.entry((role.organization, role.name.clone())).or_default() += 1;
+            }
+        }
+    }
+
+    /// How many tokens hold a role.
+    pub fn tokens(&self, role: &Role) -> u64 {
+        self.tokens.get(&(role.organization, role.name.clone())).copied().unwrap_or(0)
+    }
+
+    /// How many members of the organization hold a role.
+    pub fn members(&self, role: &Role) -> u64 {
+        self.members.get(&(role.organization, role.name.clone())).copied().unwrap_or(0)
     }
 }
 
@@ -180,7 +200,7 @@ mod tests {
             while census.step(&world.state, caller, of, world.at).unwrap() {}
             ["helper", "local", "shared"].map(|name| {
                 let found = role(&world.state, caller, of, name);
-                found.map_or(99, |role| census.of(&role))
+                found.map_or(99, |role| census.tokens(&role))
             })
         };
         assert_eq!(counts(&admin(), Some("acme")), [2, 2, 1]);

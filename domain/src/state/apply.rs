@@ -2,7 +2,7 @@
 
 use super::token::{OldSecret, Revocation, Token};
 use super::{Instance, NameHolder, Organization, Project, Reply, Standing, State, Undo};
-use crate::event::{Event, Naming, TokenMinted, TokenRevoked, TokenRotated};
+use crate::event::{Event, Naming, TokenMinted, TokenRevoked, TokenRotated, TokensRevoked};
 use crate::id::{OrganizationId, ProjectId, TokenId};
 use crate::line::Line;
 use crate::name::Name;
@@ -70,6 +70,13 @@ impl State {
             Event::ProjectCreated { project, naming } => self.create_project(line, *project, naming),
             Event::ProjectRenamed { project, after, .. } => self.rename_project(*project, after),
             Event::ProjectDeleted { project, note } => self.delete_project(line, *project, note.as_deref()),
+            Event::MemberInvited(_)
+            | Event::InvitationReissued(_)
+            | Event::InvitationWithdrawn { .. }
+            | Event::InvitationAccepted(_)
+            | Event::MemberRoleChanged(_)
+            | Event::MemberRemoved(_)
+            | Event::UserOffboarded { .. } => self.apply_people(line),
             Event::TokenMinted(minted) => self.mint(line, minted),
             Event::TokenImported(imported) => self.import(line, imported),
             Event::TokenDescribed { token, after, .. } => self.change_token(*token, |token| {
@@ -87,6 +94,10 @@ impl State {
             Event::TokenRotated(rotated) => self.rotate(line, rotated),
             Event::TokenRevoked(revoked) => self.revoke(line, revoked),
             Event::LeakReported(reported) => self.report_leak(line, reported),
+            Event::TokensRevoked(revoked) => {
+                self.revoke_chosen(line, revoked);
+                Ok(())
+            }
             Event::TokenUsed(_) | Event::TokenRefused(_) | Event::AdminTokenUsed(_) => Ok(()),
         }
     }
@@ -207,6 +218,7 @@ impl State {
         if self.tokens.get(minted.token).is_some() || self.tokens.by_secret(&minted.hash).is_some() {
             return Err(Corrupt(format!("the token {} was minted twice", minted.token)));
         }
+        let person = minted.parent.and_then(|parent| self.tokens.get(parent)?.person);
         let token = Token {
             id: minted.token,
             scope,
@@ -226,21 +238,28 @@ impl State {
             secret_since: line.at,
             created_at: line.at,
             created_by: line.actor.by.clone(),
+            person,
+            session: false,
             revision: self.counters.version,
             revocation: None,
         };
+        self.add_token(token);
+        Ok(())
+    }
+
+    pub(super) fn add_token(&mut self, token: Token) {
+        let id = token.id;
         let journal = &mut self.journal;
         self.tokens.add(Arc::new(token), &mut |undo| {
             if let Some(journal) = journal {
                 journal.undo.push(Undo::Token(undo));
             }
         });
-        let lives = self.lives(minted.token);
+        let lives = self.lives(id);
         self.recount(&[], &lives);
-        Ok(())
     }
 
-    fn require_place(&self, scope: Scope) -> Result<(), Corrupt> {
+    pub(super) fn require_place(&self, scope: Scope) -> Result<(), Corrupt> {
         match scope {
             Scope::Instance => Ok(()),
             Scope::Organization(id) => {
@@ -267,32 +286,28 @@ impl State {
     }
 
     fn revoke(&mut self, line: &Line, revoked: &TokenRevoked) -> Result<(), Corrupt> {
-        let root = revoked.token;
+        let (root, cascade, version) = (revoked.token, revoked.cascade, self.counters.version);
         let end = |cause| Revocation {
             at: line.at,
             by: line.actor.by.clone(),
             reason: revoked.reason,
             note: revoked.note.clone(),
             cause,
+            cascade,
+            version,
         };
+        let slot = self.tokens.slot_of(root).ok_or_else(|| missing("token", root))?;
+        let first = self.tokens.at(slot).and_then(|token| self.own_revocation(token));
         // Revoked again with cascade, a token keeps the record of its first revocation.
-        self.change_token(root, |token| {
-            token.revocation.get_or_insert_with(|| Arc::new(end(None)));
-        })?;
-        if !revoked.cascade {
-            return Ok(());
-        }
-        let shared = Arc::new(end(Some(root)));
-        let mut waiting = vec![root];
-        while let Some(id) = waiting.pop() {
-            let children: Vec<(TokenId, bool)> =
-                self.tokens.children(id).map(|child| (child.id, child.revocation.is_none())).collect();
-            for (child, is_live) in children {
-                if is_live {
-                    self.change_token(child, |token| token.revocation = Some(Arc::clone(&shared)))?;
-                }
-                waiting.push(child);
-            }
+        let own = match first {
+            None => Arc::new(end(None)),
+            Some(first) if cascade && !first.cascade => Arc::new(Revocation { cascade, ..(**first).clone() }),
+            Some(first) => Arc::clone(first),
+        };
+        self.change_token(root, |token| token.revocation = Some(own))?;
+        if cascade {
+            self.end_below(slot, end(Some(root)));
+            self.recount_all_live_tokens();
         }
         Ok(())
     }
@@ -309,17 +324,35 @@ impl State {
         let ends_otherwise = before.expires_at != token.expires_at
             || before.revocation.is_some() != token.revocation.is_some();
         let lived = if ends_otherwise { self.lives(id) } else { Vec::new() };
+        self.replace_token(token);
+        if ends_otherwise {
+            let lives = self.lives(id);
+            self.recount(&lived, &lives);
+        }
+        Ok(())
+    }
+
+    fn revoke_chosen(&mut self, line: &Line, revoked: &TokensRevoked) {
+        let revocation = Revocation {
+            at: line.at,
+            by: line.actor.by.clone(),
+            reason: revoked.reason,
+            note: revoked.note.clone(),
+            cause: None,
+            cascade: false,
+            version: self.counters.version,
+        };
+        self.end_chosen(line.org, revoked.filter.clone(), revocation);
+        self.recount_all_live_tokens();
+    }
+
+    pub(super) fn replace_token(&mut self, token: Token) {
         let journal = &mut self.journal;
         self.tokens.replace(Arc::new(token), &mut |undo| {
             if let Some(journal) = journal {
                 journal.undo.push(Undo::Token(undo));
             }
         });
-        if ends_otherwise {
-            let lives = self.lives(id);
-            self.recount(&lived, &lives);
-        }
-        Ok(())
     }
 
     pub(super) fn put_organization(&mut self, organization: Organization) {

@@ -56,8 +56,8 @@ impl State {
     }
 
     /// The revocation of a token itself, or the deletion that it ended by.
-    pub fn own_revocation<'a>(&'a self, token: &'a Token) -> Option<&'a Revocation> {
-        token.revocation.as_deref().or_else(|| self.end_of(token.scope))
+    pub fn own_end<'a>(&'a self, token: &'a Arc<Token>) -> Option<&'a Revocation> {
+        self.own_revocation(token).map(Arc::as_ref).or_else(|| self.end_of(token.scope))
     }
 
     /// Whether a grant has ended with the project that it is held at.
@@ -88,7 +88,10 @@ impl State {
     }
 
     pub(super) fn delete_organization(&mut self, line: &Line, note: Option<&str>) -> Result<(), Corrupt> {
-        self.set_standing(line, Standing::Deleted(deletion(line, Reason::OrganizationDeleted, note)))?;
+        self.set_standing(
+            line,
+            Standing::Deleted(deletion(line, self.version(), Reason::OrganizationDeleted, note)),
+        )?;
         let freed = line.org.and_then(|id| self.organization(id).cloned());
         let freed = freed.expect("its standing was just set");
         let holder = NameHolder { organization: freed.id, freed_at: Some(line.at) };
@@ -125,7 +128,7 @@ impl State {
             return Err(Corrupt(format!("the project {id} was deleted twice")));
         }
         self.put_project_name(project.organization, &project.naming.name, None);
-        let deletion = Some(deletion(line, Reason::ProjectDeleted, note));
+        let deletion = Some(deletion(line, self.version(), Reason::ProjectDeleted, note));
         let revision = self.counters.version;
         self.put_project(Project { deletion, revision, ..(*project).clone() });
         self.recount_live_tokens(project.organization);
@@ -133,7 +136,7 @@ impl State {
     }
 }
 
-fn deletion(line: &Line, reason: Reason, note: Option<&str>) -> Arc<Revocation> {
-    let (at, by) = (line.at, line.actor.by.clone());
-    Arc::new(Revocation { at, by, reason, note: note.map(Into::into), cause: None })
+fn deletion(line: &Line, version: u64, reason: Reason, note: Option<&str>) -> Arc<Revocation> {
+    let (at, by, note) = (line.at, line.actor.by.clone(), note.map(Into::into));
+    Arc::new(Revocation { at, by, reason, note, cause: None, cascade: true, version })
 }

@@ -98,13 +98,17 @@ impl State {
     }
 
     /// When the next token may be minted, if not at `at`. Tokens stand in the order of their minting, so the one that
-    /// is as far from the end as the limit allows says whether so many were minted within the hour.
+    /// is as far from the end as the limit allows says whether so many were minted within the hour. Sessions stand
+    /// among them and are not minted, so they are passed over once the limit may have been reached.
     fn next_mint(&self, organization: &Organization, at: Timestamp) -> Option<Timestamp> {
         let most = organization.policy.max_mints_per_hour as usize;
         let slots = self.tokens.of(Some(organization.id));
         let first = slots.len().checked_sub(most).filter(|_| most > 0)?;
-        let oldest = self.tokens.at(slots[first])?.created_at;
-        (at.since(oldest) < HOUR).then(|| oldest.after(HOUR))
+        let is_recent = |minted: &Timestamp| at.since(*minted) < HOUR;
+        self.tokens.at(slots[first]).map(|token| token.created_at).filter(is_recent)?;
+        let tokens = slots.iter().rev().filter_map(|slot| self.tokens.at(*slot));
+        let oldest = tokens.filter(|token| !token.session).nth(most - 1)?.created_at;
+        is_recent(&oldest).then(|| oldest.after(HOUR))
     }
 
     /// Begins to count an organization's live tokens, or stops.
@@ -115,9 +119,8 @@ impl State {
         let before = if counted {
             let mut live = LiveTokens::default();
             let tokens = self.tokens.of(Some(id)).iter().filter_map(|slot| self.tokens.at(*slot));
-            let ends =
-                tokens.filter(|token| self.revocation(token).is_none()).map(|token| self.expiry(token));
-            ends.for_each(|end| live.add(end));
+            let counted = tokens.filter(|token| !token.session && self.revocation(token).is_none());
+            counted.map(|token| self.expiry(token)).for_each(|end| live.add(end));
             self.live_tokens.insert(id, live)
         } else {
             self.live_tokens.remove(&id)
@@ -133,14 +136,22 @@ impl State {
         }
     }
 
+    /// Counts anew wherever tokens are counted: many ended at once.
+    pub(super) fn recount_all_live_tokens(&mut self) {
+        let counted: Vec<OrganizationId> = self.live_tokens.keys().copied().collect();
+        for id in counted {
+            self.recount_live_tokens(id);
+        }
+    }
+
     /// The token and those narrowed from it that are not revoked, as far as their organizations' are counted: where
-    /// and when each ends.
+    /// and when each ends. Sessions are not counted.
     pub(super) fn lives(&self, token: TokenId) -> Vec<(OrganizationId, End)> {
         if self.live_tokens.is_empty() {
             return Vec::new();
         }
         let all = self.narrowed_from(token).into_iter().filter_map(|id| self.tokens.get(id));
-        all.filter(|token| self.revocation(token).is_none())
+        all.filter(|token| !token.session && self.revocation(token).is_none())
             .filter_map(|token| Some((token.scope.organization()?, self.expiry(token))))
             .filter(|(organization, _)| self.live_tokens.contains_key(organization))
             .collect()

@@ -5,10 +5,13 @@
 //! reads them: the state that others see changes only when the commit has happened.
 
 mod apply;
+mod ending;
 mod ends;
 mod import;
 mod leak;
+mod lineage;
 mod live_tokens;
+mod people;
 mod role;
 mod token;
 mod tokens;
@@ -18,6 +21,7 @@ pub use ends::{Standing, Suspension};
 pub use import::{Imported, Imports};
 pub use leak::{Leak, Leaks};
 pub use live_tokens::Full;
+pub use people::{Invitation, InvitationEnd, InvitationStatus, Inviter, Member, People, User};
 pub use role::Role;
 pub use token::{OldSecret, Revocation, Shown, Status, Token};
 pub use tokens::Tokens;
@@ -125,6 +129,9 @@ pub struct State {
     live_tokens: HashMap<OrganizationId, LiveTokens>,
     imports: Imports,
     leaks: Leaks,
+    people: People,
+    /// Revocations that are not marked on all of their tokens yet, in their order.
+    endings: Vec<ending::Ending>,
     replies: HashMap<Box<str>, Reply>,
     journal: Option<Journal>,
 }
@@ -158,6 +165,9 @@ enum Undo {
     },
     Import(TokenId),
     Leak(u64),
+    People(people::PeopleUndo),
+    /// An ending began; it is the last.
+    Ending,
     Reply(Box<str>, Option<Reply>),
 }
 
@@ -268,6 +278,11 @@ impl State {
         &self.leaks
     }
 
+    /// Users, members and invitations.
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
     /// What a request with this idempotency key did, if that was within 24 hours before `at`.
     pub fn reply(&self, key: &str, at: Timestamp) -> Option<&Reply> {
         self.replies.get(key).filter(|reply| at.since(reply.at) < IDEMPOTENCY_WINDOW)
@@ -319,6 +334,8 @@ impl State {
                 Undo::Counted { life, lives } => self.count(life, !lives),
                 Undo::Import(token) => self.imports.remove(token),
                 Undo::Leak(number) => self.leaks.remove(number),
+                Undo::People(undo) => self.people.undo(undo),
+                Undo::Ending => drop(self.endings.pop()),
                 Undo::Reply(key, before) => restore(&mut self.replies, key, before),
             }
         }
@@ -338,6 +355,7 @@ impl State {
             ("project names", self.project_names == other.project_names),
             ("imports", self.imports == other.imports),
             ("leaks", self.leaks == other.leaks),
+            ("people", self.people == other.people),
         ];
         let remembered = |state: &Self, than: &Self| {
             state.replies.iter().all(|(key, reply)| {
@@ -348,7 +366,9 @@ impl State {
         checks.push(("replies", remembered(self, other) && remembered(other, self)));
         checks.push(("live tokens", self.counts_like(other)));
         let found = checks.into_iter().find(|(_, same)| !same).map(|(what, _)| what.to_owned());
-        found.or_else(|| self.tokens.difference(&other.tokens))
+        let settled: [tokens::Settle<'_>; 2] = [&|token| self.settled(token), &|token| other.settled(token)];
+        let is_settled = !self.is_marking() && !other.is_marking();
+        found.or_else(|| self.tokens.difference(&other.tokens, settled, is_settled))
     }
 
     /// The chain of tokens whose every link bounds what `token` may do: itself, then what it was narrowed from, and

@@ -106,7 +106,7 @@ impl State {
             && self.role(organization, &role.name).is_some_and(is_it)
     }
 
-    /// The live tokens that hold a role.
+    /// The live tokens that hold a role, sessions among them.
     pub fn holders<'a>(&'a self, role: &'a Role, at: Timestamp) -> impl Iterator<Item = &'a Arc<Token>> {
         let is_of_one = role.organization.is_some() || role.level == Level::Instance;
         let of_one = is_of_one.then(|| self.tokens.of(role.organization)).into_iter().flatten();
@@ -154,8 +154,8 @@ impl State {
         Ok(())
     }
 
-    /// Ends a role. Its replacement takes its place in every live token; what has ended keeps the record of what it
-    /// held.
+    /// Ends a role. Its replacement takes its place in every live token, membership and open invitation; what has
+    /// ended keeps the record of what it held.
     pub(super) fn retire_role(
         &mut self,
         line: &Line,
@@ -174,6 +174,7 @@ impl State {
                 let grants = self.tokens.share(&grants);
                 self.change_token(holder, |token| token.grants = grants)?;
             }
+            self.replace_role_of_people(line, &role, replacement)?;
         }
         let undo = self.roles.put(line.org, name.clone(), None);
         self.keep(|| Undo::Role(undo));

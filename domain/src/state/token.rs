@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::event::{By, Description, Metadata, Reason};
-use crate::id::TokenId;
+use crate::id::{TokenId, UserId};
 use crate::network::Networks;
 use crate::scope::{Grant, Scope};
 use crate::secret::{Prefix, SecretHash};
@@ -49,10 +49,15 @@ pub struct Token {
     pub created_at: Timestamp,
     /// Who minted it.
     pub created_by: By,
-    /// The version after the event that last changed it.
-    pub revision: u64,
-    /// Its end by revocation.
-    pub revocation: Option<Arc<Revocation>>,
+    /// The person who answers for it: whose session it is, or who minted it or what minted it, until somebody else
+    /// takes it over.
+    pub person: Option<UserId>,
+    /// Whether it is a session: it holds what its person's memberships give, at any moment, and ends with them.
+    pub session: bool,
+    /// The version after the event that last changed it, as far as that is marked: see [`State::revision`].
+    pub(super) revision: u64,
+    /// Its end by revocation, where that is marked: [`State::own_revocation`] knows it in any case.
+    pub(super) revocation: Option<Arc<Revocation>>,
 }
 
 /// A secret that a rotation replaced.
@@ -79,6 +84,10 @@ pub struct Revocation {
     pub note: Option<Box<str>>,
     /// The token whose revocation took this one with it.
     pub cause: Option<TokenId>,
+    /// Whether everything that the token minted ended with it.
+    pub cascade: bool,
+    /// The version after its event.
+    pub version: u64,
 }
 
 /// Which of a token's secrets was shown.
@@ -131,7 +140,10 @@ impl Token {
 
     /// Who it is, as an actor.
     pub fn by(&self) -> By {
-        By::Token(self.scope.level(), self.prefix)
+        match self.person.filter(|_| self.session) {
+            Some(person) => By::Session(person),
+            None => By::Token(self.scope.level(), self.prefix),
+        }
     }
 
     /// Whether its own time is over at `at`.
@@ -145,7 +157,7 @@ impl State {
     /// revocation it was), or the deletion of its project or organization.
     pub fn revocation<'a>(&'a self, token: &'a Arc<Token>) -> Option<(&'a Revocation, Option<TokenId>)> {
         let revoked = self.chain(token).find_map(|link| {
-            let revocation = link.revocation.as_deref()?;
+            let revocation = self.own_revocation(link)?.as_ref();
             let cause = revocation.cause.or((link.id != token.id).then_some(link.id));
             Some((revocation, cause))
         });
@@ -161,7 +173,8 @@ impl State {
 
     /// What has become of a token by `at`.
     pub fn status(&self, token: &Arc<Token>, at: Timestamp) -> Status {
-        if self.end_of(token.scope).is_some() || self.chain(token).any(|link| link.revocation.is_some()) {
+        let is_revoked = |link| self.own_revocation(link).is_some();
+        if self.end_of(token.scope).is_some() || self.chain(token).any(is_revoked) {
             Status::Revoked
         } else if self.chain(token).any(|link| link.is_expired(at)) {
             Status::Expired

@@ -3,6 +3,7 @@
 //! An index entry is a slot number of four bytes; what it is found by is read from the token itself. A secret's
 //! look-up takes its first eight bytes as the hash: they are BLAKE3's, so they are uniform already.
 
+use super::lineage::Lineage;
 use super::token::{Shown, Token};
 use crate::id::{OrganizationId, TokenId};
 use crate::scope::Scope;
@@ -23,6 +24,7 @@ pub struct Tokens {
     by_name: HashTable<u32>,
     by_organization: HashMap<Option<OrganizationId>, Vec<u32>>,
     children: HashMap<TokenId, Vec<u32>>,
+    lineage: Lineage,
     grants: HashSet<Arc<[crate::scope::Grant]>>,
     hasher: foldhash::fast::RandomState,
 }
@@ -32,6 +34,9 @@ struct SecretEntry {
     start: u32,
     slot: u32,
 }
+
+/// What a token comes to once all endings are marked.
+pub(super) type Settle<'s> = &'s dyn Fn(&Arc<Token>) -> Arc<Token>;
 
 /// How to take a change back.
 pub(super) enum TokenUndo {
@@ -94,6 +99,21 @@ impl Tokens {
         self.children.get(&id).into_iter().flatten().map(|slot| &self.slots[*slot as usize])
     }
 
+    /// How many tokens a token minted.
+    pub fn minted_by(&self, id: TokenId) -> usize {
+        self.children.get(&id).map_or(0, Vec::len)
+    }
+
+    /// The slot of what a token minted, by its place in the order of minting.
+    pub(super) fn child(&self, slot: u32, index: usize) -> Option<u32> {
+        self.children.get(&self.at(slot)?.id)?.get(index).copied()
+    }
+
+    /// Whether the token of a slot is below that of another one.
+    pub(super) fn descends(&self, slot: u32, from: u32) -> bool {
+        self.lineage.descends(slot, from)
+    }
+
     /// Every token in the order of minting.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Token>> {
         self.slots.iter()
@@ -113,6 +133,7 @@ impl Tokens {
         let slot = u32::try_from(self.slots.len()).expect("fewer than four billion tokens fit into memory");
         journal(TokenUndo::Added(slot));
         self.by_organization.entry(token.scope.organization()).or_default().push(slot);
+        self.lineage.push(token.parent.and_then(|parent| self.slot_of(parent)));
         if let Some(parent) = token.parent {
             self.children.entry(parent).or_default().push(slot);
         }
@@ -160,6 +181,7 @@ impl Tokens {
             }
             TokenUndo::Added(slot) => {
                 let token = self.slots.pop().expect("an added token is the last when it is taken back");
+                self.lineage.pop();
                 self.forget_secret(&token.hash, slot);
                 if let Ok(entry) =
                     self.by_id.find_entry(self.hasher.hash_one(token.id), |other| *other == slot)
@@ -174,12 +196,24 @@ impl Tokens {
         }
     }
 
-    pub(super) fn difference(&self, other: &Self) -> Option<String> {
+    /// Where two tables differ. `settled` says what a token comes to of the first and of the second; where it is not
+    /// what stands in the table, names are held until it is.
+    pub(super) fn difference(
+        &self,
+        other: &Self,
+        settled: [Settle<'_>; 2],
+        is_settled: bool,
+    ) -> Option<String> {
         if self.slots.len() != other.slots.len() {
             return Some(format!("{} tokens, not {}", self.slots.len(), other.slots.len()));
         }
         for (slot, (token, theirs)) in (0..).zip(self.slots.iter().zip(&other.slots)) {
-            let same_holder = self.holder(token.scope, &token.name) == other.holder(token.scope, &token.name);
+            let (token, theirs) = (settled[0](token), settled[1](theirs));
+            let held = |tokens: &Self, settled: Settle<'_>| {
+                let slot = tokens.holder(token.scope, &token.name)?;
+                settled(&tokens.slots[slot as usize]).revocation.is_none().then_some(slot)
+            };
+            let same_holder = held(self, settled[0]) == held(other, settled[1]);
             let found = [self, other].iter().all(|tokens| {
                 tokens.slot_of(token.id) == Some(slot)
                     && tokens.by_secret(&token.hash).is_some_and(|(found, _)| found.id == token.id)
@@ -188,15 +222,17 @@ impl Tokens {
                 return Some(format!("token {}", token.id));
             }
         }
-        let indexed = |tokens: &Self| (tokens.by_id.len(), tokens.by_secret.len(), tokens.by_name.len());
+        let names = |tokens: &Self| is_settled.then_some(tokens.by_name.len());
+        let indexed = |tokens: &Self| (tokens.by_id.len(), tokens.by_secret.len(), names(tokens));
         (indexed(self) != indexed(other)
             || self.by_organization != other.by_organization
             || self.children != other.children
+            || self.lineage != other.lineage
             || self.replaced != other.replaced)
             .then(|| "the indexes of tokens".to_owned())
     }
 
-    fn slot_of(&self, id: TokenId) -> Option<u32> {
+    pub(super) fn slot_of(&self, id: TokenId) -> Option<u32> {
         self.by_id.find(self.hasher.hash_one(id), |slot| self.slots[*slot as usize].id == id).copied()
     }
 

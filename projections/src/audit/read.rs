@@ -71,6 +71,8 @@ pub struct TokenHistory {
     pub organization: Option<OrganizationId>,
     /// Its project.
     pub project: Option<ProjectId>,
+    /// When a revocation by filter ended it, of the tokens of which organization, or of the instance's.
+    pub ended: Option<(Option<OrganizationId>, Timestamp)>,
 }
 
 /// Which uses are listed. What is absent leaves none out.
@@ -139,7 +141,9 @@ macro_rules! history {
             "(token = $4 OR token = $5 AND type = 'TokenRevoked'
               OR project = $6 AND type = 'ProjectDeleted'
               OR organization = $7
-                  AND type IN ('OrganizationSuspended', 'OrganizationRestored', 'OrganizationDeleted'))
+                  AND type IN ('OrganizationSuspended', 'OrganizationRestored', 'OrganizationDeleted')
+              OR type = 'TokensRevoked' AND organization IS NOT DISTINCT FROM $8
+                  AND at = 'epoch'::timestamptz + $9 * interval '1 microsecond')
              AND position >= (
                  SELECT coalesce(min(position), 0) FROM chancery_views.audit_events AS own
                  WHERE own.generation = live.generation AND own.token = $4)",
@@ -201,6 +205,8 @@ impl Audit {
             .bind(of.cause.map(|id| id.0))
             .bind(of.project.map(|id| id.0))
             .bind(of.organization.map(|id| id.0))
+            .bind(of.ended.and_then(|(organization, _)| organization).map(|id| id.0))
+            .bind(of.ended.map(|(_, at)| at.micros()))
             .persistent(false);
         self.page(self.log.run(READING, reading).await?, limit).await
     }

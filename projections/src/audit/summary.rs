@@ -37,6 +37,12 @@ pub struct Summary<'a> {
     /// Whose key was imported.
     #[serde(borrow)]
     owner: Option<Cow<'a, str>>,
+    /// Who was invited.
+    #[serde(borrow)]
+    email: Option<Cow<'a, str>>,
+    /// A commitment only in the line of somebody who accepted an invitation; else what people wrote.
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
     /// How many refusals it stands for.
     pub(super) count: Option<u32>,
 }
@@ -118,10 +124,29 @@ impl<'a> Summary<'a> {
         self.uses().find(|(used, _)| *used == token).map(|(_, outcome)| outcome)
     }
 
-    /// The commitments in it.
+    /// The commitments in it. A text that somebody wrote is none, whatever it looks like: it may be another's.
     pub fn commitments(&self) -> impl Iterator<Item = [u8; 32]> {
         let client = self.client.iter().flat_map(|client| [&client.address, &client.agent]);
-        let texts = [&self.actor.address, &self.actor.agent, &self.owner].into_iter().chain(client);
-        texts.flatten().filter_map(|text| decode_commitment(text))
+        let name = Some(&self.name).filter(|_| self.kind == "InvitationAccepted");
+        let texts =
+            [&self.actor.address, &self.actor.agent, &self.owner, &self.email].into_iter().chain(name);
+        texts.chain(client).flatten().filter_map(|text| decode_commitment(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_looks_like_a_commitment_is_one_only_where_names_are() {
+        let of = |kind: &str| {
+            let name = "Y".repeat(42) + "Q";
+            let line = format!(
+                r#"{{"type":"{kind}","at":"2026-11-22T10:15:00.000000Z","actor":{{"by":"x"}},"name":"{name}"}}"#
+            );
+            Summary::read(&line).unwrap().commitments().count()
+        };
+        assert_eq!((of("TokenMinted"), of("InvitationAccepted")), (0, 1));
     }
 }

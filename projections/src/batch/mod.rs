@@ -7,19 +7,20 @@ mod record;
 use crate::live::Live;
 use crate::people::{Commitment, People};
 use crate::seal::SealKey;
+use crate::usage::{Seen, Tallies, count_use};
 use crate::work::{Answered, Call, Failure, Inquiry, Outcome, Presented, Work};
 use domain::authority::{self, Caller, Principal};
 use domain::decide::{self, Decision, Request};
 use domain::event::{self, Event, TokenImported};
-use domain::id::{OrganizationId, TokenId};
+use domain::id::OrganizationId;
 use domain::line::{self, Line};
 use domain::query;
 use domain::rejection::Rejection;
 use domain::secret::Secret;
-use domain::state::{Corrupt, State};
+use domain::state::{Corrupt, InvitationEnd, State};
 use domain::time::Timestamp;
 use domain::verify::{self, Place, Verdict};
-use eventlog::{Draft, Random, Sealed};
+use eventlog::{Draft, Personal, Random, Sealed};
 use record::{Refusal, permission_of};
 use std::collections::HashMap;
 
@@ -34,10 +35,12 @@ pub(crate) struct Batch<'a> {
     /// The lifecycle lines, to be folded once they are on the log.
     events: Vec<Line>,
     sealed: Vec<Sealed>,
+    /// What commands brought along.
+    personal: Vec<Personal>,
     refusals: Vec<Refusal>,
     same: HashMap<Vec<u8>, usize>,
-    /// Whoever used anything.
-    uses: Vec<TokenId>,
+    /// Who used what, and who was refused.
+    uses: Tallies,
 }
 
 /// Where a record stands in the batch.
@@ -65,8 +68,8 @@ pub(crate) struct Decided {
     pub(crate) events: Vec<Line>,
     /// The time of all its lines.
     pub(crate) at: Timestamp,
-    /// The tokens that were used.
-    pub(crate) uses: Vec<TokenId>,
+    /// Who used what, and who was refused.
+    pub(crate) uses: Tallies,
     refusal_lines: Vec<Option<u32>>,
 }
 
@@ -98,9 +101,10 @@ impl<'a> Batch<'a> {
             count: 0,
             events: Vec::new(),
             sealed: Vec::new(),
+            personal: Vec::new(),
             refusals: Vec::new(),
             same: HashMap::new(),
-            uses: Vec::new(),
+            uses: Tallies::default(),
         }
     }
 
@@ -134,6 +138,14 @@ impl<'a> Batch<'a> {
         let caller = match call.presented {
             Presented::Job(job) => Caller::system(job),
             Presented::Outsider(outsider) => Caller::outsider(outsider.by(), call.client.address),
+            Presented::Invitation { text, user } => {
+                let known = state.people().invitation_by_text(&text);
+                let accepted = known.and_then(|known| match known.end {
+                    Some(InvitationEnd::Accepted(by)) => Some(by),
+                    _ => None,
+                });
+                Caller::invited(accepted.unwrap_or(user), call.client.address)
+            }
             Presented::Credential(credential) => {
                 match authority::authenticate(state, credential, self.at, call.client.address) {
                     Ok(caller) => caller,
@@ -222,19 +234,18 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         self.write_refusals();
-        self.uses.extend(caller.token().map(|token| token.id));
-        let org = decision.organization;
-        let (address, agent) = self.client(org, &call.client);
         let own = |commitment: Option<Commitment>| commitment.map(|c| Box::from(c.as_str()));
         let is_job = matches!(call.presented, Presented::Job(_));
-        let actor = caller.actor((!is_job).then(|| call.request.clone()), own(address), own(agent));
         let (written, folded) = (self.lines.len(), self.events.len());
-        for (n, event) in (state.next_ordinal(org)..).zip(&decision.events) {
+        let mut seen = Seen::default();
+        for (org, event) in decision.happenings() {
+            let (address, agent) = self.client(org, &call.client);
+            let before = self.events[folded..].iter().filter(|line| line.org == org).count() as u64;
             let line = Line {
                 at: self.at,
                 org,
-                n: Some(n),
-                actor: actor.clone(),
+                n: Some(state.next_ordinal(org) + before),
+                actor: caller.actor((!is_job).then(|| call.request.clone()), own(address), own(agent)),
                 idempotency: decision.idempotency.clone().filter(|_| self.events.len() == folded),
                 event: self.committed(org, event),
             };
@@ -249,6 +260,14 @@ impl<'a> Batch<'a> {
                 return Err(Rejection::invalid("body", "its values together", expected));
             }
             self.events.push(line);
+            seen = Seen { permission: None, address, agent };
+        }
+        // What a decision made no use of is not kept.
+        let lines = String::from_utf8_lossy(&self.lines[written..]);
+        self.personal.extend(call.personal.iter().filter(|value| lines.contains(&value.encoded())).cloned());
+        if let Some(token) = caller.token() {
+            let count = u32::try_from(self.events.len() - folded).expect("a decision has few events");
+            count_use(&mut self.uses, token.id, count, seen);
         }
         Ok(())
     }
@@ -270,7 +289,7 @@ impl<'a> Batch<'a> {
             lines: String::from_utf8(self.lines).expect("lines are JSON"),
             count: self.count,
             lifecycle: u32::try_from(self.events.len()).expect("a batch is bounded"),
-            personal: self.people.to_store(),
+            personal: [self.people.to_store(), self.personal].concat(),
             sealed: self.sealed,
         });
         let refusal_lines = self.refusals.iter().map(|refusal| refusal.line).collect();

@@ -3,6 +3,7 @@
 use super::{Batch, Noted};
 use crate::live::Live;
 use crate::people::Commitment;
+use crate::usage::{Seen, count_line};
 use crate::work::{Call, Client, Inquiry, Work};
 use domain::authority::{self, Caller, Principal};
 use domain::event::{self, Actor, AdminUse, Asked, By, Use};
@@ -154,8 +155,9 @@ impl Batch<'_> {
     ) {
         let asked = asked_by(call, permission);
         match &caller.principal {
-            // Nothing stands under a name that anybody may have; what such a caller changes names it as its actor.
-            Principal::System(_) | Principal::Outsider(_) => {}
+            // Nothing stands under a name that anybody may have, nor under that of a person who is not known yet; what
+            // such a caller changes names it as its actor.
+            Principal::System(_) | Principal::Outsider(_) | Principal::Invited(_) => {}
             Principal::AdminToken => self.note_admin(call, asked, seen),
             Principal::Token(token, shown) => {
                 let code = rejection.filter(|rejection| rejection.is_refusal()).map(|_| Code::Forbidden);
@@ -203,13 +205,11 @@ impl Batch<'_> {
             seen: noting.seen,
             count: None,
         };
-        let (subject, caller) = (noting.token.id, noting.caller.token().map(|token| token.id));
-        // Whoever was refused itself did not use anything; whoever asked about another did.
-        self.uses.extend(caller.filter(|caller| *caller != subject));
+        let caller = noting.caller.token().map(|token| token.id);
+        count_line(&mut self.uses, &used, caller, &Seen { permission: None, address, agent });
         if used.code.is_some() {
             return self.hold_refusal(org, &actor, &used);
         }
-        self.uses.push(subject);
         let at = std::mem::take(&mut self.at_text);
         let index = self.count;
         self.start_line();

@@ -1,6 +1,6 @@
 //! What this node has appended itself, for the view to take in without reading it back from the log.
 
-use domain::id::TokenId;
+use super::tally::Tallies;
 use domain::time::Timestamp;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use uuid::Uuid;
 
 /// The most uses that are kept. Past it all are forgotten, and read from the log like anybody else's.
-const MOST: usize = 1 << 20;
+const MOST: usize = 1 << 18;
 
 /// The uses of one commit.
 pub(crate) struct Uses {
@@ -16,7 +16,7 @@ pub(crate) struct Uses {
     pub(crate) end: u64,
     pub(crate) commit: Uuid,
     pub(crate) at: Timestamp,
-    pub(crate) tokens: Vec<TokenId>,
+    pub(crate) tallies: Tallies,
 }
 
 /// Commits of this node, in their order, while it keeps the view.
@@ -34,7 +34,7 @@ struct Queue {
 
 /// A commit without uses takes room as well.
 fn weight(uses: &Uses) -> usize {
-    uses.tokens.len() + 1
+    uses.tallies.len() + 1
 }
 
 impl Feed {
@@ -83,11 +83,14 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::tally::Tally;
+    use domain::id::TokenId;
 
     fn uses(first: u64, count: u64) -> Uses {
-        let tokens = (0..count).map(|token| TokenId(Uuid::from_u128(token.into()))).collect();
+        let token = |token: u64| (TokenId(Uuid::from_u128(token.into())), Tally::default());
+        let tallies = (0..count).map(token).collect();
         let at = Timestamp::from_micros(0);
-        Uses { first, end: first + count, commit: Uuid::from_u128(first.into()), at, tokens }
+        Uses { first, end: first + count, commit: Uuid::from_u128(first.into()), at, tallies }
     }
 
     #[test]
@@ -111,9 +114,9 @@ mod tests {
     fn what_is_too_much_is_forgotten() {
         let feed = Feed::default();
         feed.want(true);
-        feed.put(|| uses(0, 1 << 19));
-        feed.put(|| uses(1 << 19, 1 << 19));
-        assert_eq!(feed.next(), Some(1 << 19));
+        feed.put(|| uses(0, 1 << 17));
+        feed.put(|| uses(1 << 17, 1 << 17));
+        assert_eq!(feed.next(), Some(1 << 17));
         feed.want(false);
         assert_eq!(feed.next(), None);
     }

@@ -1,28 +1,36 @@
-//! The usage view: when each token was last used.
+//! The usage view: when, for what and from where each token was last used and last refused, and how often on which day.
 //!
 //! One node at a time keeps it. What that node appends it takes in directly, the rest it reads off the log, and it holds
 //! what it has taken in in memory until it is worth writing: a second later when little happens, and under load so
 //! seldom that writing takes a fiftieth of the time (and at least every ten seconds). Its own answers count what it still
 //! holds; other nodes see what is written. No request waits for any of it.
 //!
-//! The table holds nothing but maxima, so that writing a part of it twice changes nothing. How far it stands for the log
-//! is stored after the rows, on the condition that nobody else has done so meanwhile.
+//! Last uses are maxima, so that writing one twice changes nothing. Counts are sums, and each line counts once whoever
+//! writes: every row says the size of the log that it counts (`through`), and a node that takes over finds the rows that
+//! were written past the stored size, and leaves out of them what they count already. The node before it writes no more
+//! from then on, because each of its statements holds that the view's `term` is still its own. How far the table stands
+//! for the log is stored after the rows.
 
 mod feed;
+mod tally;
+mod view;
+mod write;
 
 pub(crate) use feed::{Feed, Uses};
+pub(crate) use tally::{LastUses, Seen, Tallies, count_line, count_use, last_uses, used};
+pub use view::{LastUse, Moment};
 
 use crate::live::Live;
 use domain::id::TokenId;
 use domain::time::Timestamp;
-use eventlog::{Commit, Error, Log, Random};
+use eventlog::{Error, Log, Random};
 use parking_lot::Mutex;
-use serde::Deserialize;
-use sqlx::Row as _;
+use sqlx::FromRow as _;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use tally::{Total, uses_of};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -36,6 +44,7 @@ const RIGHTS: &[(&str, &str)] = &[
     ("chancery_views.audit_generations", "SELECT, INSERT, UPDATE, DELETE"),
     ("chancery_views.audit_events", "SELECT, INSERT, DELETE"),
     ("chancery_views.audit_uses", "SELECT, INSERT, UPDATE, DELETE"),
+    ("chancery_views.usage_days", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 /// How often the log is looked at, and how soon after that the table is written when there is little to write.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -52,7 +61,7 @@ const ROWS: usize = 500;
 /// Tokens that are held at most before they are written whatever the time.
 const HELD: usize = 200_000;
 
-pub(crate) type LastUses = HashMap<TokenId, Timestamp>;
+type Totals = HashMap<TokenId, Total>;
 
 /// Makes the tables of the view, and the rights on them.
 pub async fn migrate(log: &Log) -> Result<(), Error> {
@@ -72,9 +81,12 @@ pub(crate) struct Usage {
 /// What is taken in and not in the table yet.
 #[derive(Default)]
 struct Held {
-    fresh: LastUses,
+    fresh: Totals,
+    /// The size of the log that `fresh` reaches to.
+    fresh_to: u64,
     /// Is being written.
-    leaving: LastUses,
+    leaving: Totals,
+    leaving_to: u64,
 }
 
 /// A size of the log, and the commit that ends there.
@@ -82,10 +94,14 @@ pub(crate) type Reach = (u64, Uuid);
 
 /// The node keeps the view.
 struct Keeping {
+    /// Of which the node is the keeper.
+    term: i64,
     /// What the table stands for.
     stored: Reach,
     /// What table and memory together stand for.
     taken: Reach,
+    /// Rows that count more of the log than the table stands for, and how much.
+    ahead: HashMap<(TokenId, i64), u64>,
     /// By the monotonic clock.
     write_at: Duration,
 }
@@ -122,10 +138,9 @@ impl Usage {
                 Ok(has_more) => has_more,
                 Err(Missed::Backwards) => {
                     self.forget();
-                    let stored = kept.stored;
                     // Whether what is stored still stands on the log is seen from there.
-                    if kept.taken == stored {
-                        self.begin_anew(stored).await?;
+                    if kept.taken == kept.stored {
+                        self.begin_anew(kept).await?;
                     }
                     *keeping = None;
                     return Ok(());
@@ -135,10 +150,14 @@ impl Usage {
             let is_last = stop.is_cancelled();
             let is_full = self.held.lock().fresh.len() >= HELD;
             let is_due = is_full || is_last || self.live.clock().monotonic() >= kept.write_at;
-            if is_due && (kept.taken != kept.stored || is_last) && !self.write(kept, is_last).await? {
-                self.forget();
-                *keeping = None;
-                return Ok(());
+            if is_due && (kept.taken != kept.stored || is_last) {
+                let written = self.write(kept, is_last).await;
+                if !matches!(written, Ok(true)) {
+                    // Which rows were written is not known, so that counting goes on from what the table says.
+                    self.forget();
+                    *keeping = None;
+                    return written.map(drop);
+                }
             }
             if !has_more || is_last {
                 return Ok(());
@@ -150,26 +169,45 @@ impl Usage {
     async fn claim(&self) -> Result<Option<Keeping>, Delayed> {
         let claiming = sqlx::query(
             "WITH claimed AS (
-                 UPDATE chancery_views.progress SET keeper = $1, kept_until = now() + interval '4 seconds'
+                 UPDATE chancery_views.progress
+                 SET keeper = $1, term = term + 1, kept_until = now() + interval '4 seconds'
                  WHERE view = 'usage'
                    AND (keeper = $1 OR kept_until <= now() OR kept_until > now() + interval '2 minutes')
-                 RETURNING size, commit
+                 RETURNING size, commit, writing, term
              )
-             SELECT size, commit, true FROM claimed
+             SELECT size, commit, writing, term, true FROM claimed
              UNION ALL
-             SELECT size, commit, false FROM chancery_views.progress
+             SELECT size, commit, writing, term, false FROM chancery_views.progress
              WHERE view = 'usage' AND NOT EXISTS (SELECT FROM claimed)",
         )
         .bind(self.id);
         let rows = self.log.run("claiming the usage view", claiming).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let stored = (u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or_default(), row.try_get(1)?);
-        self.live.stats.usage_position.fetch_max(stored.0, Relaxed);
-        if !row.try_get::<bool, _>(2)? {
+        let (size, commit, writing, term, is_claimed) = <(i64, Uuid, i64, i64, bool)>::from_row(row)?;
+        self.live.stats.usage_position.fetch_max(from_db(size), Relaxed);
+        if !is_claimed {
             return Ok(None);
         }
+        let stored = (from_db(size), commit);
+        let ahead = if writing > size { self.rows_after(size).await? } else { HashMap::new() };
+        self.held.lock().fresh_to = stored.0;
         self.feed.want(true);
-        Ok(Some(Keeping { stored, taken: stored, write_at: Duration::ZERO }))
+        Ok(Some(Keeping { term, stored, taken: stored, ahead, write_at: Duration::ZERO }))
+    }
+
+    /// The rows that a write left that did not come to its end.
+    async fn rows_after(&self, size: i64) -> Result<HashMap<(TokenId, i64), u64>, Delayed> {
+        let reading = sqlx::query(
+            "SELECT token, (day - '1970-01-01'::date)::int8, through
+             FROM chancery_views.usage_days WHERE through > $1",
+        )
+        .bind(size);
+        let rows = self.log.run("reading the usage view", reading).await?;
+        let ahead = rows.iter().map(|row| {
+            let (token, day, to) = <(Uuid, i64, i64)>::from_row(row)?;
+            Ok(((TokenId(token), day), from_db(to)))
+        });
+        ahead.collect()
     }
 
     fn forget(&self) {
@@ -178,19 +216,19 @@ impl Usage {
     }
 
     /// The log was restored to an earlier state than the table stands for: it is made anew from what there is.
-    async fn begin_anew(&self, stored: Reach) -> Result<(), Delayed> {
+    async fn begin_anew(&self, kept: &Keeping) -> Result<(), Delayed> {
         let emptying = sqlx::query(
             "WITH reset AS (
                  UPDATE chancery_views.progress
-                 SET size = 0, commit = '00000000-0000-0000-0000-000000000000'
-                 WHERE view = 'usage' AND keeper = $1 AND size = $2 AND commit = $3
+                 SET size = 0, commit = '00000000-0000-0000-0000-000000000000', writing = 0
+                 WHERE view = 'usage' AND term = $1
                  RETURNING 1
+             ), days AS (
+                 DELETE FROM chancery_views.usage_days WHERE EXISTS (SELECT FROM reset)
              )
              DELETE FROM chancery_views.usage WHERE EXISTS (SELECT FROM reset)",
         )
-        .bind(self.id)
-        .bind(to_db(stored.0))
-        .bind(stored.1);
+        .bind(kept.term);
         self.log.run("emptying the usage view", emptying).await?;
         Ok(())
     }
@@ -200,8 +238,9 @@ impl Usage {
         let before = kept.taken;
         while let Some(uses) = self.feed.take(kept.taken.0) {
             let mut held = self.held.lock();
-            uses.tokens.into_iter().for_each(|token| used(&mut held.fresh, token, uses.at));
+            add(&mut held.fresh, &kept.ahead, uses.end, uses.at, uses.tallies);
             kept.taken = (uses.end, uses.commit);
+            held.fresh_to = uses.end;
             if held.fresh.len() >= HELD {
                 return Ok(true);
             }
@@ -217,9 +256,12 @@ impl Usage {
         };
         let mut bytes = 0;
         for commit in &commits {
-            last_uses(commit, &mut self.held.lock().fresh)
+            let mut held = self.held.lock();
+            let fresh = &mut held.fresh;
+            uses_of(commit, &mut |at, tallies| add(fresh, &kept.ahead, commit.end(), at, tallies))
                 .map_err(|(position, error)| Delayed(format!("position {position}: {error}")))?;
             kept.taken = (commit.end(), commit.id);
+            held.fresh_to = commit.end();
             bytes += commit.lines.len();
         }
         self.live.stats.usage_position.fetch_max(kept.taken.0, Relaxed);
@@ -229,95 +271,139 @@ impl Usage {
     /// Writes what is held; says whether this node still keeps the view.
     async fn write(&self, kept: &mut Keeping, is_last: bool) -> Result<bool, Delayed> {
         let began = self.live.clock().monotonic();
-        let mut rows: Vec<(Uuid, i64)> = {
+        let rows: Vec<(TokenId, Total)> = {
             let mut held = self.held.lock();
-            let Held { fresh, leaving } = &mut *held;
-            for (token, at) in fresh.drain() {
-                used(leaving, token, at);
-            }
-            leaving.iter().map(|(token, at)| (token.0, at.micros())).collect()
+            held.leaving = std::mem::take(&mut held.fresh);
+            held.leaving_to = kept.taken.0;
+            let mut rows: Vec<_> =
+                held.leaving.iter().map(|(token, total)| (*token, total.clone())).collect();
+            // In one order everywhere, so that two nodes never wait for each other.
+            rows.sort_unstable_by_key(|(token, _)| *token);
+            rows
         };
-        // In one order everywhere, so that two nodes never wait for each other.
-        rows.sort_unstable();
+        let beginning = sqlx::query(
+            "UPDATE chancery_views.progress SET writing = GREATEST(writing, $1)
+             WHERE view = 'usage' AND term = $2 RETURNING 1",
+        )
+        .bind(to_db(kept.taken.0))
+        .bind(kept.term);
+        if self.log.run("beginning to write the usage view", beginning).await?.is_empty() {
+            return Ok(false);
+        }
         for rows in rows.chunks(ROWS) {
-            let (tokens, times): (Vec<Uuid>, Vec<i64>) = rows.iter().copied().unzip();
-            let writing = sqlx::query(
-                "INSERT INTO chancery_views.usage AS known (token, last_used_at)
-                 SELECT token, 'epoch'::timestamptz + at * interval '1 microsecond'
-                 FROM unnest($1::uuid[], $2::int8[]) AS used (token, at)
-                 ON CONFLICT (token) DO UPDATE
-                 SET last_used_at = GREATEST(known.last_used_at, EXCLUDED.last_used_at)",
-            )
-            .bind(tokens)
-            .bind(times);
-            self.log.run("writing the usage view", writing).await?;
+            write::last_uses(&self.log, kept.term, rows).await?;
+            write::days(&self.log, kept.term, rows, to_db(kept.taken.0)).await?;
         }
         let pause = (self.live.clock().monotonic().saturating_sub(began) * SHARE).clamp(PERIOD, LONGEST);
         let keeps_for = if is_last { Duration::ZERO } else { pause * 2 + PERIOD * 2 };
         let storing = sqlx::query(
             "UPDATE chancery_views.progress
              SET size = $1, commit = $2, kept_until = now() + $3 * interval '1 second'
-             WHERE view = 'usage' AND size = $4 AND commit = $5 AND keeper = $6
+             WHERE view = 'usage' AND term = $4
              RETURNING 1",
         )
         .bind(to_db(kept.taken.0))
         .bind(kept.taken.1)
         .bind(keeps_for.as_secs_f64())
-        .bind(to_db(kept.stored.0))
-        .bind(kept.stored.1)
-        .bind(self.id);
+        .bind(kept.term);
         if self.log.run("storing how far the usage view has come", storing).await?.is_empty() {
             return Ok(false);
         }
         kept.stored = kept.taken;
         kept.write_at = began + pause;
+        kept.ahead.retain(|_, to| *to > kept.taken.0);
         self.held.lock().leaving.clear();
         Ok(true)
     }
 
     /// What the table stands for at least: read before it, so that no use is missed between the two.
-    pub(crate) async fn reach(&self) -> Result<Reach, sqlx::Error> {
-        let (size, commit): (i64, Uuid) =
-            sqlx::query_as("SELECT size, commit FROM chancery_views.progress WHERE view = 'usage'")
-                .fetch_one(self.log.pool())
-                .await?;
-        Ok((u64::try_from(size).unwrap_or_default(), commit))
+    pub(crate) async fn reach(&self) -> Result<Reach, Error> {
+        let reading = sqlx::query("SELECT size, commit FROM chancery_views.progress WHERE view = 'usage'");
+        let rows = self.log.run("reading how far the usage view has come", reading).await?;
+        let found = rows.first().and_then(|row| <(i64, Uuid)>::from_row(row).ok());
+        Ok(found.map_or((0, Uuid::nil()), |(size, commit)| (from_db(size), commit)))
     }
 
     /// When tokens were last used, as far as the view has come. One that never was is not in the answer.
     pub(crate) async fn last_used(&self, tokens: &[TokenId]) -> Result<LastUses, Error> {
+        let found = self.known(tokens).await?;
+        Ok(found.into_iter().filter_map(|(token, known)| Some((token, known.used?.at))).collect())
+    }
+
+    /// What is known of the last uses of tokens, and for each day if `with_days`.
+    pub(crate) async fn last_uses(
+        &self,
+        tokens: &[TokenId],
+        with_days: bool,
+    ) -> Result<HashMap<TokenId, LastUse>, Error> {
+        let mut found =
+            if with_days { self.known_with_days(tokens).await? } else { self.known(tokens).await? };
+        view::resolve(&self.log, &mut found).await?;
+        Ok(found)
+    }
+
+    async fn known(&self, tokens: &[TokenId]) -> Result<HashMap<TokenId, LastUse>, Error> {
         // Before the table is read: what leaves memory meanwhile is in it by then.
-        let mut last = LastUses::new();
+        let mut found: HashMap<TokenId, LastUse> = HashMap::new();
         {
             let held = self.held.lock();
             for token in tokens {
-                for at in [&held.fresh, &held.leaving].into_iter().filter_map(|held| held.get(token)) {
-                    used(&mut last, *token, *at);
+                for total in [&held.fresh, &held.leaving].into_iter().filter_map(|held| held.get(token)) {
+                    found.entry(*token).or_default().merge(view::of_total(total));
                 }
             }
         }
-        let ids: Vec<Uuid> = tokens.iter().map(|token| token.0).collect();
-        let reading = sqlx::query(
-            "SELECT token, (extract(epoch FROM last_used_at) * 1000000)::int8
-             FROM chancery_views.usage WHERE token = ANY ($1)",
-        )
-        .bind(ids);
-        for row in self.log.run("reading the usage view", reading).await? {
-            // The columns are as the statement says.
-            if let (Ok(token), Ok(at)) = (row.try_get(0), row.try_get(1)) {
-                used(&mut last, TokenId(token), Timestamp::from_micros(at));
+        for (token, known) in view::read(&self.log, tokens).await? {
+            found.entry(token).or_default().merge(known);
+        }
+        Ok(found)
+    }
+
+    async fn known_with_days(&self, tokens: &[TokenId]) -> Result<HashMap<TokenId, LastUse>, Error> {
+        let mut held = Vec::new();
+        {
+            let all = self.held.lock();
+            for token in tokens {
+                for (totals, to) in [(&all.fresh, all.fresh_to), (&all.leaving, all.leaving_to)] {
+                    let days = totals.get(token).into_iter().flat_map(|total| &total.days);
+                    held.extend(days.map(|day| (*token, *day, to)));
+                }
             }
         }
-        Ok(last)
+        let days = view::read_days(&self.log, tokens).await?;
+        let through: HashMap<(TokenId, i64), u64> =
+            days.iter().map(|(token, day, .., to)| ((*token, *day), *to)).collect();
+        let mut found = self.known(tokens).await?;
+        for (token, day, used, refused, _) in days {
+            found.entry(token).or_default().count((day, used, refused));
+        }
+        // A row that was written since counts what was held.
+        let is_new =
+            |token: TokenId, day: i64, to: u64| through.get(&(token, day)).is_none_or(|row| *row < to);
+        for (token, day, to) in held {
+            if is_new(token, day.0, to) {
+                found.entry(token).or_default().count(day);
+            }
+        }
+        found.values_mut().for_each(LastUse::sort);
+        Ok(found)
     }
 }
 
-pub(crate) fn used(last: &mut LastUses, token: TokenId, at: Timestamp) {
-    last.entry(token).and_modify(|known| *known = at.max(*known)).or_insert(at);
+/// Takes in the uses of a commit that ends at `end`. What rows that are ahead count already is left out.
+fn add(fresh: &mut Totals, ahead: &HashMap<(TokenId, i64), u64>, end: u64, at: Timestamp, tallies: Tallies) {
+    for (token, tally) in tallies {
+        let is_counted = ahead.get(&(token, at.day())).is_none_or(|to| *to < end);
+        fresh.entry(token).or_default().add(at, tally, is_counted);
+    }
 }
 
 fn to_db(position: u64) -> i64 {
     i64::try_from(position).expect("positions are stored as bigint")
+}
+
+fn from_db(position: i64) -> u64 {
+    u64::try_from(position).unwrap_or_default()
 }
 
 /// Why the view could not go on; it is tried again.
@@ -350,83 +436,5 @@ impl From<sqlx::Error> for Delayed {
 impl From<Error> for Delayed {
     fn from(error: Error) -> Self {
         Self(error.to_string())
-    }
-}
-
-/// What the view needs of a line.
-#[derive(Deserialize)]
-struct UseOf<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: &'a str,
-    at: Timestamp,
-    actor: ActorOf,
-    token: Option<TokenId>,
-}
-
-#[derive(Deserialize)]
-struct ActorOf {
-    token: Option<TokenId>,
-}
-
-/// Takes in the uses of a commit that is read off the log.
-pub(crate) fn last_uses(commit: &Commit, last: &mut LastUses) -> Result<(), (u64, serde_json::Error)> {
-    for (position, line) in commit.numbered() {
-        let line: UseOf<'_> = serde_json::from_str(line).map_err(|error| (position, error))?;
-        let (subject, actor) = (line.token, line.actor.token);
-        match line.kind {
-            "TokenUsed" => subject.into_iter().chain(actor).for_each(|token| used(last, token, line.at)),
-            // Whoever was refused itself did not use anything; whoever asked about another did.
-            "TokenRefused" => actor
-                .into_iter()
-                .filter(|actor| Some(*actor) != subject)
-                .for_each(|actor| used(last, actor, line.at)),
-            _ => actor.into_iter().for_each(|actor| used(last, actor, line.at)),
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn commit(lines: &[String]) -> Commit {
-        Commit {
-            id: Uuid::from_u128(1),
-            first: 0,
-            count: u32::try_from(lines.len()).unwrap(),
-            version: 0,
-            lifecycle: 0,
-            committed_at: 0,
-            lines: lines.join("\n"),
-        }
-    }
-
-    fn line(kind: &str, second: u8, token: Option<u128>, actor: Option<u128>) -> String {
-        let id = |id: u128| format!("\"{}\"", Uuid::from_u128(id));
-        let token = token.map(|token| format!(",\"token\":{}", id(token))).unwrap_or_default();
-        let actor = actor.map(|actor| format!(",\"token\":{}", id(actor))).unwrap_or_default();
-        format!(
-            "{{\"v\":1,\"type\":\"{kind}\",\"at\":\"2026-11-22T10:00:0{second}.000000Z\",\
-             \"actor\":{{\"by\":\"x\"{actor}}}{token}}}"
-        )
-    }
-
-    #[test]
-    fn the_last_use_counts_and_a_refusal_is_none() {
-        let lines = [
-            line("TokenUsed", 3, Some(1), Some(2)),
-            line("TokenUsed", 1, Some(1), Some(1)),
-            line("TokenRefused", 4, Some(3), Some(2)),
-            line("TokenRefused", 5, Some(2), Some(2)),
-            line("TokenMinted", 6, Some(9), Some(4)),
-            line("AdminTokenUsed", 7, None, None),
-        ];
-        let mut last = LastUses::new();
-        last_uses(&commit(&lines), &mut last).ok().unwrap();
-        let mut seconds: Vec<(u128, i64)> =
-            last.iter().map(|(id, at)| (id.0.as_u128(), at.micros() / 1_000_000 % 60)).collect();
-        seconds.sort_unstable();
-        assert_eq!(seconds, [(1, 3), (2, 4), (4, 6)]);
     }
 }

@@ -10,6 +10,7 @@
 #![expect(clippy::cast_precision_loss, reason = "figures are quoted to three digits")]
 #![expect(clippy::disallowed_methods, clippy::unchecked_time_subtraction, reason = "it measures real time")]
 
+mod cascade;
 mod load;
 mod log;
 mod measure;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PARTS: [&str; 7] = ["verify", "batch", "snapshot", "append", "bytes", "scale", "sweep"];
+const PARTS: [&str; 8] = ["verify", "batch", "snapshot", "append", "bytes", "scale", "sweep", "cascade"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -44,6 +45,7 @@ async fn main() -> ExitCode {
                     "append" => log::append().await,
                     "bytes" => log::bytes().await,
                     "sweep" => sweep::run().await,
+                    "cascade" => cascade::run().await,
                     _ => scale::run().await,
                 }
             }

@@ -8,6 +8,7 @@ use domain::decide::{
 };
 use domain::event::Answers;
 use domain::id::{OrganizationId, ProjectId, TokenId};
+use domain::secret::SecretHash;
 use eventlog::private::{self, PrivatePostgres};
 use eventlog::{Clock, Log, Random};
 use futures_util::stream::{self, StreamExt as _};
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The break-glass token of the benchmark's authorities.
-const ADMIN: &str = "chancery-admin-of-the-benchmark-0123456789abcdef";
+pub(crate) const ADMIN: &str = "chancery-admin-of-the-benchmark-0123456789abcdef";
 pub(crate) const ORGANIZATIONS: usize = 10;
 const PROJECTS: usize = 10;
 
@@ -103,19 +104,7 @@ impl Stand {
 
     /// An authority with so many live tokens in ten organizations of ten projects.
     pub(crate) async fn authority(&self, name: &'static str, answers: Answers, tokens: usize) -> Authority {
-        let log = Log::connect(self.database(name).await, 3).await.unwrap();
-        let options = projections::Options {
-            folder: self.node_folder(name),
-            clock: None,
-            random: Random::system(),
-            capacity: 16_384,
-            accept: None,
-        };
-        let starting = || {
-            let (origin, log_key) = ("benchmark.invalid/log".to_owned(), "a key of the benchmark".to_owned());
-            Ok(Starting { origin, log_key, answers })
-        };
-        let node = Node::start(log, options, starting).await.unwrap();
+        let node = self.begin(self.database(name).await, name, answers, None).await;
         let mut verifiers = Vec::new();
         for organization in 0..ORGANIZATIONS {
             let create = CreateOrganization {
@@ -151,17 +140,52 @@ impl Stand {
     }
 
     /// A node of an authority inside this process, with a clock of the caller's.
-    pub(crate) async fn node(&self, authority: &Authority, clock: Clock) -> Node {
+    pub(crate) async fn node(&self, authority: &Authority, clock: Option<Clock>) -> Node {
         let database = self.postgres.connect_options().database(authority.name).disable_statement_logging();
+        self.begin(database, authority.name, Answers::Committed, clock).await
+    }
+
+    async fn begin(
+        &self,
+        database: PgConnectOptions,
+        name: &str,
+        answers: Answers,
+        clock: Option<Clock>,
+    ) -> Node {
+        let log = Log::connect(database, 3).await.unwrap();
         let options = projections::Options {
-            folder: self.node_folder(authority.name),
-            clock: Some(clock),
+            folder: self.node_folder(name),
+            clock,
             random: Random::system(),
             capacity: 16_384,
             accept: None,
         };
-        let log = Log::connect(database, 3).await.unwrap();
-        Node::start(log, options, || unreachable!("it has begun")).await.unwrap()
+        let starting = || {
+            let (origin, log_key) = ("benchmark.invalid/log".to_owned(), "a key of the benchmark".to_owned());
+            Ok(Starting { origin, log_key, answers })
+        };
+        Node::start(log, options, starting).await.unwrap()
+    }
+
+    /// Adds a token that minted so many others, a tenth of them at second hand; answers its id.
+    pub(crate) async fn family(&self, authority: &Authority, descendants: usize) -> TokenId {
+        let node = self.node(authority, None).await;
+        let scope = || ScopeText::Organization(organization_name(0));
+        let minting = mint(&node, scope(), "root".to_owned(), "admin");
+        let Command::Mint(Mint { particulars: Particulars { id: root, .. }, .. }) = &minting else {
+            unreachable!()
+        };
+        let root = *root;
+        let by_root = presented(&command(&node, minting).await.expect("a secret"));
+        let middle = mint(&node, scope(), "middle".to_owned(), "admin");
+        let by_middle = presented(&command_by(&node, by_root, middle).await.expect("a secret"));
+        let minting = (1..descendants).map(|index| {
+            let by = if index % 10 == 0 { by_middle } else { by_root };
+            command_by(&node, by, mint(&node, scope(), format!("descendant-{index:06}"), "member"))
+        });
+        stream::iter(minting).buffered(4_096).for_each(async |_| ()).await;
+        node.stop().await.unwrap();
+        root
     }
 
     /// Serves an authority by the built program.
@@ -264,12 +288,22 @@ fn mint(node: &Node, scope: ScopeText, name: String, grant: &str) -> Command {
 
 /// Does it with the break-glass token, and gives the secret that comes of it.
 pub(crate) async fn command(node: &Node, command: Command) -> Option<String> {
+    command_by(node, Credential::AdminToken, command).await
+}
+
+/// What the text of a token shows.
+fn presented(secret: &str) -> Credential {
+    Credential::Secret { hash: SecretHash::of(secret), malformed: false }
+}
+
+async fn command_by(node: &Node, by: Credential, command: Command) -> Option<String> {
     let call = Call {
-        presented: Presented::Credential(Credential::AdminToken),
+        presented: Presented::Credential(by),
         client: Client::default(),
         request: "benchmark".into(),
         operation: "benchmark",
         object: None,
+        personal: Vec::new(),
     };
     let request = Request { command, expected_revision: None, repeat: None };
     let answered = node.submit(call, Work::Command(Box::new(request), None)).await.unwrap();

@@ -20,7 +20,7 @@ pub(crate) async fn run() {
     let authority = stand.authority("sweep", Answers::Committed, TOKENS).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let later = now + Duration::from_hours(24) * (DAYS + 1);
-    let node = stand.node(&authority, Clock::manual(later.as_micros() as i64)).await;
+    let node = stand.node(&authority, Some(Clock::manual(later.as_micros() as i64))).await;
     let mut scopes = Vec::new();
     for organization in (0..ORGANIZATIONS).map(organization_name) {
         let change = PolicyChange { max_inactive_days: Some(DAYS), ..PolicyChange::default() };
@@ -62,6 +62,7 @@ fn call() -> Call {
         request: "benchmark".into(),
         operation: "benchmark",
         object: None,
+        personal: Vec::new(),
     }
 }
 

@@ -99,6 +99,9 @@ async fn the_lines_of_a_scripted_life_are_these() {
     let end = json!({"reason": "leaked", "note": "seen on a forum", "cascade": true});
     world.node.admin().post(&path, end).await.expect(200);
     verifier.get("/v1/whoami").await.refused(401, "token_revoked");
+    let filter = json!({"scope": {"organization": "beta", "project": "site"}, "role": "project-reader"});
+    let end = json!({"filter": filter, "expected_count": 1, "note": "no longer needed"});
+    world.node.admin().post("/v1/tokens/revoke", end).await.expect(200);
     roles(&world).await;
     ends(&world).await;
     let mut lines = String::new();

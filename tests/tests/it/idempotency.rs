@@ -42,6 +42,12 @@ async fn each_change_that_is_repeated_has_one_effect_and_the_same_answer() {
         (own, "POST", &format!("{path}/rotate"), json!({"overlap": "1h"})),
         (own, "POST", &format!("{path}/revoke"), json!({"note": "done"})),
         (own, "DELETE", &gone, Value::Null),
+        (
+            own,
+            "POST",
+            "/v1/tokens/revoke",
+            json!({"filter": {"scope": {"organization": "acme"}, "role": "member"}, "expected_count": 1}),
+        ),
         (own, "DELETE", "/v1/organizations/acme/projects/web", json!({"confirm": "web"})),
         (&admin, "POST", "/v1/organizations/acme/suspend", json!({"note": "unpaid"})),
         (&admin, "POST", "/v1/organizations/acme/restore", json!({})),

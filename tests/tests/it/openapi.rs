@@ -6,8 +6,13 @@ use chancery_tests::World;
 use std::collections::BTreeSet;
 
 /// Routes that the table of those with one credential does not hold, with the suite that exercises each.
-const OTHERS: [(&str, &str); 4] =
-    [("GET", "/v1/authorize"), ("POST", "/v1/leaks"), ("GET", "/healthz"), ("GET", "/readyz")];
+const OTHERS: [(&str, &str); 5] = [
+    ("GET", "/v1/authorize"),
+    ("POST", "/v1/leaks"),
+    ("POST", "/v1/invitations/accept"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+];
 
 #[tokio::test]
 async fn the_document_is_this() {

@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
     }
 }
 
-fn no_folder() -> Failure {
+pub(super) fn no_folder() -> Failure {
     Failure::Other(
         "there is no configuration folder to keep a log-in in; set HOME or XDG_CONFIG_HOME".to_owned(),
     )

@@ -42,8 +42,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let path = super::path(organization.as_deref(), Some(&args.name));
     if !args.force {
         let role = client.get::<Role>(&path, &[]).await?.value;
-        let holders = role.holders.unwrap_or_default();
-        output::ask(&format!("  {}: {} ({holders} live tokens)", role.name, role.permissions.join(", ")));
+        let (tokens, members) = (role.holders.unwrap_or_default(), role.members.unwrap_or_default());
+        let permissions = role.permissions.join(", ");
+        output::ask(&format!("  {}: {permissions} ({tokens} live tokens, {members} members)", role.name));
         let question = match &args.replacement {
             Some(replacement) => format!("Retire this role, with {replacement} in its place?"),
             None => "Retire this role?".to_owned(),

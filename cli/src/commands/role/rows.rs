@@ -23,19 +23,20 @@ fn owner(role: &Role) -> &str {
     if role.built_in { "built in" } else { role.organization.as_deref().unwrap_or("instance") }
 }
 
-fn holders(role: &Role) -> String {
-    role.holders.map(|holders| holders.to_string()).unwrap_or_default()
+fn count(count: Option<u64>) -> String {
+    count.map(|count| count.to_string()).unwrap_or_default()
 }
 
 impl Row for Role {
-    const COLUMNS: &'static [&'static str] = &["NAME", "LEVEL", "OF", "HOLDERS", "PERMISSIONS"];
+    const COLUMNS: &'static [&'static str] = &["NAME", "LEVEL", "OF", "TOKENS", "MEMBERS", "PERMISSIONS"];
 
     fn cells(&self, _: Timestamp) -> Vec<(String, Tone)> {
         vec![
             plain(&self.name),
             plain(level(self.level)),
             plain(owner(self)),
-            plain(holders(self)),
+            plain(count(self.holders)),
+            plain(count(self.members)),
             plain(self.permissions.join(", ")),
         ]
     }
@@ -46,7 +47,8 @@ impl Row for Role {
             ("LEVEL", level(self.level).to_owned()),
             ("OF", owner(self).to_owned()),
             ("PERMISSIONS", self.permissions.join(", ")),
-            ("HOLDERS", holders(self)),
+            ("TOKENS", count(self.holders)),
+            ("MEMBERS", count(self.members)),
             ("CREATED", exact(&self.created_at, now)),
             ("CREATED BY", self.created_by.clone()),
             ("REVISION", self.revision.to_string()),
@@ -96,6 +98,7 @@ mod tests {
             permissions: vec!["deployments:create".to_owned(), "projects:read".to_owned()],
             built_in,
             holders: Some(3),
+            members: Some(1),
             created_at: "2026-11-19T10:15:00.000000Z".to_owned(),
             created_by: "admin-token".to_owned(),
             revision: 17,
@@ -105,14 +108,14 @@ mod tests {
     #[test]
     fn roles_stand_in_a_table() {
         let now = Timestamp::parse("2026-11-22T12:00:00Z").unwrap();
-        let shown = Role { holders: None, ..role("shared", None, false) };
+        let shown = Role { holders: None, members: None, ..role("shared", None, false) };
         let rows = [role("deployer", Some("acme"), false), role("project-writer", None, true), shown];
         let rows = rows.iter().map(|role| role.cells(now)).collect();
         insta::assert_snapshot!(table::columns(Role::COLUMNS, rows, false), @r"
-        NAME            LEVEL    OF        HOLDERS  PERMISSIONS
-        deployer        project  acme      3        deployments:create, projects:read
-        project-writer  project  built in  3        deployments:create, projects:read
-        shared          project  instance  -        deployments:create, projects:read
+        NAME            LEVEL    OF        TOKENS  MEMBERS  PERMISSIONS
+        deployer        project  acme      3       1        deployments:create, projects:read
+        project-writer  project  built in  3       1        deployments:create, projects:read
+        shared          project  instance  -       -        deployments:create, projects:read
         ");
     }
 }

@@ -39,7 +39,10 @@ pub(crate) struct Args {
     /// Only those that hold this role
     #[arg(long)]
     role: Option<String>,
-    /// By created, name or expires; with - in front, the largest first. -created when absent
+    /// Only those last used, or minted and never used, earlier than then (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = expires::time)]
+    unused_since: Option<String>,
+    /// By created, name, expires or last_used; with - in front, the largest first. -created when absent
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     sort: Option<String>,
     /// At most so many; all when absent
@@ -69,6 +72,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         ("created_by", &args.created_by),
         ("expiring_before", &args.expiring_before),
         ("role", &args.role),
+        ("unused_since", &args.unused_since),
         ("sort", &args.sort),
     ];
     let query: Vec<(&str, String)> =

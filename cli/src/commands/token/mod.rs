@@ -4,11 +4,13 @@ pub(super) mod expires;
 mod history;
 mod identify;
 mod import;
+mod lineage;
 mod list;
 mod mint;
 mod narrow;
 mod particulars;
 mod revoke;
+mod revoke_where;
 mod rotate;
 pub(super) mod select;
 mod show;
@@ -34,6 +36,8 @@ pub(crate) enum Command {
     /// Show a token
     #[command(visible_alias = "describe")]
     Show(show::Args),
+    /// Show who minted a token, and what it minted
+    Lineage(lineage::Args),
     /// Change a token's name, description, grants, expiry or metadata
     #[command(alias = "edit")]
     Update(update::Args),
@@ -63,6 +67,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Narrow(args) => narrow::run(context, args).await?,
         Command::List(args) => list::run(context, &args).await?,
         Command::Show(args) => show::run(context, &args).await?,
+        Command::Lineage(args) => lineage::run(context, &args).await?,
         Command::Update(args) => update::run(context, args).await?,
         Command::Rotate(args) => rotate::run(context, args).await?,
         Command::Revoke(args) => return revoke::run(context, args).await,

@@ -1,3 +1,4 @@
+use super::revoke_where::{self, Wanted, Where};
 use super::select::{self, Among};
 use crate::client::{Answer, Client};
 use crate::commands::{Context, not_a_secret, prompt};
@@ -11,14 +12,19 @@ use reqwest::Method;
 ///
 /// On a terminal the tokens are named and have to be confirmed. Where nobody can be asked, --force is needed. One that
 /// cannot be revoked does not keep the others from it; the exit code tells whether all were.
+///
+/// With --where, all live tokens of an organization, or of a project of it, that every --where is true of: they are shown
+/// and counted first, and revoked by one event if there are still as many.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   chancery token revoke ci --org acme
   chancery token revoke ID ID ID --force --reason leaked --note 'seen in a build log'
-  chancery token list --org acme --output id | xargs chancery token revoke --force")]
+  chancery token list --org acme --output id | xargs chancery token revoke --force
+  chancery token revoke --org acme --where created-by=org-token:chyo_4fT9aQ1 --dry-run
+  chancery token revoke --org acme --where role=admin --where created-from=2027-01-31T00:00:00Z --force --expect 17")]
 pub(crate) struct Args {
     /// Their ids, names, or how their secrets begin (at most 12 characters)
-    #[arg(required = true, value_name = "TOKEN", value_parser = not_a_secret)]
+    #[arg(required_unless_present = "filter", conflicts_with = "filter", value_name = "TOKEN", value_parser = not_a_secret)]
     tokens: Vec<String>,
     /// Ask for no confirmation
     #[arg(short, long)]
@@ -30,8 +36,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     /// With everything that they minted
-    #[arg(long)]
+    #[arg(long, conflicts_with = "filter")]
     cascade: bool,
+    /// All that this is true of: created-by=ACTOR|ID, created-from=TIME, created-before=TIME, role=ROLE; scope=instance
+    /// for the instance's own. Several have to be true together
+    #[arg(id = "filter", long = "where", value_name = "KEY=VALUE")]
+    filter: Vec<Where>,
+    /// With --where: only if they are so many
+    #[arg(long, value_name = "COUNT", requires = "filter")]
+    expect: Option<u64>,
+    /// With --where: only show which they are
+    #[arg(long, requires = "filter")]
+    dry_run: bool,
 }
 
 /// What has become of the tokens so far.
@@ -68,6 +84,11 @@ impl Tally {
 }
 
 pub(super) async fn run(context: &Context, mut args: Args) -> Result<Exit, Failure> {
+    if !args.filter.is_empty() {
+        let Args { force, expect, dry_run, reason, note, .. } = args;
+        let wanted = Wanted { force, expect, dry_run, reason, note };
+        return revoke_where::run(context, &args.filter, wanted).await;
+    }
     if !args.force && !context.interactive {
         return Err(Failure::Usage(
             "nobody is there to confirm the revocation; give --force (-f) to revoke without being asked"

@@ -1,5 +1,5 @@
 use super::{pages, positions};
-use chancery_tests::{Dice, Entry, World};
+use chancery_tests::{Entry, Seed, World};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -19,14 +19,16 @@ async fn single_uses_are_found_by_token_time_outcome_and_permission() {
     for name in ["a", "b", "c"] {
         tokens.push(tenants.owner.mint(name, json!({"organization": "acme"}), &["admin"]).await);
     }
-    let mut dice = Dice::new("uses", 7);
+    let seed = Seed::usual();
+    let choices = seed.choices();
     for _ in 0..50 {
-        let token = dice.one(&tokens).clone();
-        let permission = *dice.one(&["deployments:create", "tokens:mint", "things:none"]);
-        let items: Vec<Value> =
-            (0..=dice.below(3)).map(|_| json!({"token": token.secret, "permission": permission})).collect();
+        let token = choices.of(&tokens).clone();
+        let permission = *choices.of(&["deployments:create", "tokens:mint", "things:none"]);
+        let items: Vec<Value> = (0..=choices.below(3))
+            .map(|_| json!({"token": token.secret, "permission": permission}))
+            .collect();
         tenants.verifier.post("/v1/verify/batch", json!({"items": items})).await.expect(200);
-        if dice.once_in(4) {
+        if choices.once_in(4) {
             world.pass(Duration::from_mins(20));
         }
     }

@@ -1,5 +1,5 @@
 use chancery_tests::{
-    Actor, Database, Dice, Minted, NodeOptions, Sse, TestNode, World, eventually_async, within,
+    Actor, Choices, Database, Minted, NodeOptions, Seed, Sse, TestNode, World, eventually_async, within,
 };
 use domain::time::Timestamp;
 use eventlog::{Fault, Faults, Point};
@@ -129,11 +129,11 @@ struct Busy {
     verifier: Actor,
     owner: Actor,
     tokens: Vec<Minted>,
-    dice: Dice,
+    choices: Choices,
 }
 
 impl Busy {
-    async fn new(world: &World, node: &TestNode, dice: Dice) -> Busy {
+    async fn new(world: &World, node: &TestNode, choices: Choices) -> Busy {
         let admin = world.node.admin();
         let acme = json!({"organization": "acme"});
         let owner = admin.mint(&format!("busy {}", node.url()), acme.clone(), &["owner"]).await;
@@ -143,24 +143,24 @@ impl Busy {
             verifier: node.token(&verifier.secret),
             owner: node.token(&owner.secret),
             tokens: Vec::new(),
-            dice,
+            choices,
         }
     }
 
     async fn act(&mut self) {
-        match self.dice.below(8) {
+        match self.choices.below(8) {
             0 | 1 => {
-                let scope = if self.dice.once_in(2) {
+                let scope = if self.choices.once_in(2) {
                     json!({"organization": "acme", "project": "web"})
                 } else {
                     json!({"organization": "acme"})
                 };
                 let role = if scope["project"].is_null() { "member" } else { "project-reader" };
-                let name = format!("t{}", self.dice.throw());
+                let name = format!("t{}", self.choices.below(u64::MAX));
                 self.tokens.push(self.owner.mint(&name, scope, &[role]).await);
             }
             2 if self.tokens.len() > 3 => {
-                let place = self.dice.below(self.tokens.len());
+                let place = self.choices.index(self.tokens.len());
                 let token = self.tokens.swap_remove(place);
                 self.owner.revoke(&token.id).await;
             }
@@ -168,7 +168,7 @@ impl Busy {
             _ => {
                 let ask = |token: &Minted| json!({"token": token.secret, "permission": "projects:read"});
                 let items: Vec<Value> =
-                    (0..=self.dice.below(4)).map(|_| ask(self.dice.one(&self.tokens))).collect();
+                    (0..=self.choices.below(4)).map(|_| ask(self.choices.of(&self.tokens))).collect();
                 self.verifier.post("/v1/verify/batch", json!({"items": items})).await.expect(200);
             }
         }
@@ -181,13 +181,13 @@ async fn the_views_are_a_fold_of_the_log_however_often_their_keeper_is_cut_off()
     let world = World::with(|options| options.faults(&faults)).await;
     world.tenants().await;
     let other = world.another().await;
-    let dice = Dice::new("views", 11);
-    let mut plans = dice.part(9);
-    let mut busy = Busy::new(&world, &world.node, dice.part(1)).await;
+    let seed = Seed::usual();
+    let plans = seed.choices();
+    let mut busy = Busy::new(&world, &world.node, seed.choices()).await;
     for round in 0..40 {
-        let point = *plans.one(&[Point::Projecting, Point::Projected]);
+        let point = *plans.of(&[Point::Projecting, Point::Projected]);
         if plans.once_in(2) {
-            faults.plan(point, Fault::Error, 1 + plans.throw() % 3);
+            faults.plan(point, Fault::Error, 1 + plans.below(3));
         }
         for _ in 0..3 {
             busy.act().await;
@@ -220,10 +220,10 @@ async fn two_nodes_append_while_the_views_are_rebuilt_and_a_reader_comes_and_goe
     let world = World::new().await;
     world.tenants().await;
     let other = world.another().await;
-    let dice = Dice::new("rebuild", 5);
+    let seed = Seed::usual();
     let mut writers = Vec::new();
-    for (number, node) in [&world.node, &other].into_iter().enumerate() {
-        let mut busy = Busy::new(&world, node, dice.part(number as u64)).await;
+    for node in [&world.node, &other] {
+        let mut busy = Busy::new(&world, node, seed.choices()).await;
         writers.push(tokio::spawn(async move {
             for _ in 0..60 {
                 busy.act().await;
@@ -238,13 +238,13 @@ async fn two_nodes_append_while_the_views_are_rebuilt_and_a_reader_comes_and_goe
             None => call.stream().await,
         }
     };
-    let (mut seen, mut coming) = (Vec::new(), dice.part(7));
+    let (mut seen, coming) = (Vec::new(), seed.choices());
     let mut last: Option<u64> = None;
     while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
         if coming.once_in(3) {
             admins[0].post("/v1/audit/rebuild", json!({})).await.expect(200);
         }
-        let mut stream = open(coming.one(&admins), last, "").await;
+        let mut stream = open(coming.of(&admins), last, "").await;
         for _ in 0..coming.below(60) {
             // The writers may be done.
             let Ok(Some(event)) = timeout(Duration::from_secs(1), stream.next()).await else { break };

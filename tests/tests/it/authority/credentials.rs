@@ -1,10 +1,10 @@
-use super::routes::{Route, routes};
+use super::routes::{Route, invitation, routes};
 use crate::{HOUR, damaged, never_issued};
 use chancery_tests::{Actor, Answer, World};
 use serde_json::{Value, json};
 
-async fn send(actor: &Actor, route: &Route, token: &str) -> Answer {
-    let call = actor.call(route.method, &route.path(token));
+async fn send(actor: &Actor, route: &Route, token: &str, invitation: &str) -> Answer {
+    let call = actor.call(route.method, &route.path(token, invitation));
     match &route.body {
         Some(body) => call.json(body).send().await,
         None => call.send().await,
@@ -47,14 +47,15 @@ async fn no_route_answers_a_credential_that_is_not_in_force() {
     let world = World::new().await;
     world.tenants().await;
     let target = world.node.admin().mint("target", json!({"organization": "acme"}), &["member"]).await;
+    let invited = invitation(&world.node.admin()).await;
     let credentials = not_in_force(&world).await;
     let before = world.node.state(domain::state::State::version);
     for route in routes() {
-        let anonymous = send(&world.node.anon(), &route, &target.id).await;
+        let anonymous = send(&world.node.anon(), &route, &target.id, &invited).await;
         anonymous.refused(401, "unauthenticated");
         assert_eq!(anonymous.header("www-authenticate"), "Bearer realm=\"chancery\"");
         for (code, secret) in &credentials {
-            let refused = send(&world.node.token(secret), &route, &target.id).await;
+            let refused = send(&world.node.token(secret), &route, &target.id, &invited).await;
             refused.refused(401, code);
             let challenge = "Bearer realm=\"chancery\", error=\"invalid_token\"";
             assert_eq!(refused.header("www-authenticate"), challenge);

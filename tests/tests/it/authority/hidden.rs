@@ -42,9 +42,15 @@ async fn what_the_caller_may_not_read_is_answered_like_what_never_was() {
         same(&stranger, "GET", "/v1/tokens?organization=NAME", &Value::Null, hidden, absent).await;
         let mint = json!({"name": "x", "scope": {"organization": "NAME"}, "grants": ["member"]});
         same(&stranger, "POST", "/v1/tokens", &mint, hidden, absent).await;
+        for rest in [json!({"dry_run": true}), json!({"expected_count": 1})] {
+            let mut revoke = rest;
+            revoke["filter"] = json!({"scope": {"organization": "NAME"}});
+            same(&stranger, "POST", "/v1/tokens/revoke", &revoke, hidden, absent).await;
+        }
     }
     for absent in [never, "not-an-id"] {
         same(&stranger, "GET", "/v1/tokens/NAME", &Value::Null, &token.id, absent).await;
+        same(&stranger, "GET", "/v1/tokens/NAME/lineage", &Value::Null, &token.id, absent).await;
         same(&stranger, "PATCH", "/v1/tokens/NAME", &json!({"name": "mine"}), &token.id, absent).await;
         same(&stranger, "DELETE", "/v1/tokens/NAME", &Value::Null, &token.id, absent).await;
         for change in ["/v1/tokens/NAME/rotate", "/v1/tokens/NAME/revoke"] {

@@ -1,4 +1,4 @@
-use super::routes::routes;
+use super::routes::{invitation, routes};
 use chancery_tests::{Actor, World};
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn onlooker(permission: &str) -> (Value, &'static str) {
         "instance:read" => (json!({"instance": true}), "instance-verifier"),
         "instance:update" | "organizations:create" => (json!({"instance": true}), "instance-auditor"),
         "organizations:read" | "projects:read" | "roles:read" | "tokens:read" | "policies:read"
-        | "leaks:read" => (acme, "verifier"),
+        | "leaks:read" | "members:read" => (acme, "verifier"),
         "audit:read" => (acme, "member"),
         _ => (acme, "auditor"),
     }
@@ -25,14 +25,17 @@ async fn who_lacks_the_permission_is_told_which() {
     let world = World::new().await;
     world.tenants().await;
     let target = world.node.admin().mint("target", json!({"organization": "acme"}), &["member"]).await;
+    let invited = invitation(&world.node.admin()).await;
     for route in routes() {
         let Some(permission) = route.permission else { continue };
         let (scope, grant) = onlooker(permission);
         let actor = caller(&world, scope, grant).await;
-        let call = actor.call(route.method, &route.path(&target.id));
+        let call = actor.call(route.method, &route.path(&target.id, &invited));
         let call = if let Some(body) = &route.body { call.json(body) } else { call };
         let refused = call.send().await;
-        if route.method == "GET" && ["/v1/tokens/{id}", "/v1/tokens/{id}/history"].contains(&route.template) {
+        let is_one = permission == "tokens:read" && route.template.starts_with("/v1/tokens/{id}")
+            || route.template.ends_with("/{invitation}");
+        if route.method == "GET" && is_one {
             // What may not be read does not exist.
             refused.refused(404, "not_found");
         } else {
@@ -50,9 +53,10 @@ async fn who_owns_another_organization_is_a_stranger_here() {
     world.tenants().await;
     let target = world.node.admin().mint("target", json!({"organization": "acme"}), &["member"]).await;
     let stranger = caller(&world, json!({"organization": "other"}), "owner").await;
+    let invited = invitation(&world.node.admin()).await;
     let before = world.node.admin().get(&format!("/v1/tokens/{}", target.id)).await.body;
     for route in routes() {
-        let call = stranger.call(route.method, &route.path(&target.id));
+        let call = stranger.call(route.method, &route.path(&target.id, &invited));
         let call = if let Some(body) = &route.body { call.json(body) } else { call };
         let answer = call.send().await;
         assert_eq!(answer.status, route.stranger, "{} {}: {}", route.method, route.template, answer.text);

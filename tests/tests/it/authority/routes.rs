@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+/// Who looks for this one finds nobody.
+const NOBODY: &str = "019ab7a4-0000-7000-8000-0000000000ff";
+
 /// One route.
 pub(crate) struct Route {
     pub(crate) method: &'static str,
@@ -32,24 +35,33 @@ impl Route {
         Route { stranger: status, ..self }
     }
 
-    /// The path with what its template leaves open.
-    pub(crate) fn path(&self, token: &str) -> String {
+    /// The path with what its template leaves open; an invitation is given where the template asks for one.
+    pub(crate) fn path(&self, token: &str, invitation: &str) -> String {
         // A stream would go on.
         let template = match self.template {
             "/v1/audit/stream" => "/v1/audit/stream?until_position=0",
             other => other,
         };
         let path = template.replace("{organization}", "acme").replace("{project}", "web");
-        path.replace("{role}", "member").replace("{id}", token)
+        let path = path.replace("{role}", "member").replace("{id}", token);
+        path.replace("{user}", NOBODY).replace("{invitation}", invitation)
     }
 }
 
-/// All of them but `/v1/authorize`, which takes two credentials.
+/// An open invitation to `acme`.
+pub(crate) async fn invitation(admin: &chancery_tests::Actor) -> String {
+    let body = json!({"email": "ada@example.org", "role": "member"});
+    let made = admin.post("/v1/organizations/acme/invitations", body).await;
+    made.expect(201);
+    made.text_of("id")
+}
+
+/// All of them but `/v1/authorize`, which takes two credentials, and `/v1/invitations/accept`, which takes none.
 pub(crate) fn routes() -> Vec<Route> {
     let acme = json!({"organization": "acme"});
     let a_role = json!({"name": "helper", "level": "project", "permissions": ["deployments:read"]});
     let question = json!({"token": "a key", "organization": "acme"});
-    let mut all = vec![
+    let mut routes = vec![
         Route::new("POST", "/v1/verify", "tokens:verify").body(question.clone()),
         Route::new("POST", "/v1/verify/batch", "tokens:verify").body(json!({"items": [question]})),
         Route::free("GET", "/v1/whoami"),
@@ -94,6 +106,17 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new("DELETE", "/v1/roles/{role}", "roles:retire").stranger(403),
         Route::new("POST", "/v1/explain", "tokens:read")
             .body(json!({"draft": {"scope": acme, "grants": ["member"]}, "permission": "a:b"})),
+    ];
+    routes.extend(tokens());
+    routes.extend(people());
+    routes.extend(of_the_record());
+    routes
+}
+
+/// Those of tokens.
+fn tokens() -> [Route; 13] {
+    let acme = json!({"organization": "acme"});
+    [
         Route::new("POST", "/v1/tokens", "tokens:mint")
             .body(json!({"name": "new", "scope": acme, "grants": ["verifier"]})),
         Route::new("GET", "/v1/tokens", "tokens:read").stranger(200),
@@ -106,6 +129,9 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new("POST", "/v1/tokens/{id}/rotate", "tokens:rotate").body(json!({})),
         Route::new("POST", "/v1/tokens/{id}/revoke", "tokens:revoke").body(json!({})),
         Route::new("DELETE", "/v1/tokens/{id}", "tokens:revoke"),
+        Route::new("GET", "/v1/tokens/{id}/lineage", "tokens:read"),
+        Route::new("POST", "/v1/tokens/revoke", "tokens:revoke")
+            .body(json!({"filter": {"scope": {"organization": "acme"}}, "dry_run": true})),
         Route::new("POST", "/v1/tokens/import", "tokens:import")
             .body(json!({"items": [{
                 "name": "key", "scope": {"organization": "acme"}, "grants": ["verifier"], "algorithm": "blake3",
@@ -113,11 +139,10 @@ pub(crate) fn routes() -> Vec<Route> {
             }]}))
             .stranger(200),
         Route::new("GET", "/v1/leaks", "leaks:read").stranger(200),
-    ];
-    all.extend(of_the_record());
-    all
+    ]
 }
 
+/// Those that ask the record.
 fn of_the_record() -> [Route; 6] {
     [
         Route::new("GET", "/v1/tokens/{id}/history", "tokens:read"),
@@ -126,5 +151,31 @@ fn of_the_record() -> [Route; 6] {
         Route::new("GET", "/v1/audit/stream", "audit:read").stranger(200),
         Route::new("GET", "/v1/audit/views", "audit:read").stranger(403),
         Route::new("POST", "/v1/audit/rebuild", "instance:update").stranger(403),
+    ]
+}
+
+/// Those of members, invitations and users.
+fn people() -> [Route; 12] {
+    [
+        Route::new("POST", "/v1/organizations/{organization}/invitations", "members:invite")
+            .body(json!({"email": "ada@example.org", "role": "member"})),
+        Route::new("GET", "/v1/organizations/{organization}/invitations", "members:read"),
+        Route::new("GET", "/v1/organizations/{organization}/invitations/{invitation}", "members:read"),
+        Route::new("DELETE", "/v1/organizations/{organization}/invitations/{invitation}", "members:invite"),
+        Route::new(
+            "POST",
+            "/v1/organizations/{organization}/invitations/{invitation}/reissue",
+            "members:invite",
+        )
+        .body(json!({})),
+        Route::new("GET", "/v1/organizations/{organization}/members", "members:read"),
+        Route::new("GET", "/v1/organizations/{organization}/members/{user}", "members:read"),
+        Route::new("PATCH", "/v1/organizations/{organization}/members/{user}", "members:update")
+            .body(json!({"role": "member"})),
+        Route::new("POST", "/v1/organizations/{organization}/members/{user}/remove", "members:remove")
+            .body(json!({})),
+        Route::new("GET", "/v1/users", "members:read").stranger(403),
+        Route::new("GET", "/v1/users/{user}", "members:read").stranger(403),
+        Route::new("POST", "/v1/users/{user}/offboard", "members:remove").body(json!({})).stranger(403),
     ]
 }

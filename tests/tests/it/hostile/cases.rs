@@ -53,6 +53,8 @@ fn path(operation: &Operation) -> String {
     let path = path.replace("{id}", "<TARGET>");
     let shared = if path.starts_with("/v1/roles/") { "<SHARED>" } else { "<ROLE>" };
     let path = path.replace("{role}", shared);
+    let path = path.replace("{user}", own(operation, "user"));
+    let path = path.replace("{invitation}", own(operation, "invitation"));
     match &*operation.template {
         "/v1/authorize" => format!("{path}?organization=<ACME>"),
         // It would go on.
@@ -70,6 +72,8 @@ fn own(operation: &Operation, parameter: &str) -> &'static str {
         ("project", ..) => "<WEB>",
         ("role", ..) if operation.template.starts_with("/v1/roles/") => "<SHARED>",
         ("role", ..) => "<ROLE>",
+        ("user", ..) => "<MEMBER>",
+        ("invitation", ..) => "<INVITED>",
         _ => "<TARGET>",
     }
 }
@@ -304,7 +308,7 @@ fn texts(operation: &Operation, all: &mut Vec<Case>) {
                 field.owner == "NarrowToken" && (value == "instance-admin" || value == "project-reader");
             let expect = if own_level { Expect::Open } else { expect };
             // A reference that names nothing is not found, which names the value rather than the field.
-            let names_something = matches!(kind, Kind::Reference | Kind::Token);
+            let names_something = matches!(kind, Kind::Reference | Kind::Token | Kind::Invitation);
             let expect = if names_something && is == Is::Wrong { Expect::Wrong(None) } else { expect };
             // Each key of an import is decided by itself, and the answer says what came of it.
             let expect = if field.owner == "ImportKey"
@@ -403,11 +407,13 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
     let wrong: &[(&str, &[&str])] = &[
         ("at_least", &["", "-1", "x", "1.5", "99999999999999999999", "+-1", "0x1", "%00", "1%2000", "٣"]),
         ("limit", &["", "0", "-1", "1001", "x", "1e3", "99999999999999999999", "1.0"]),
+        ("depth", &["", "0", "-1", "1001", "x", "99999999999999999999"]),
         ("cursor", &["", "!", "%00", "bnVsbA", "e30", "W10", "eyJzb3J0IjoiLWNyZWF0ZWQifQ", "=", "..%2f"]),
         ("scope", &["", "everything", "Instance", "instance%00"]),
         ("status", &["", "dead", "LIVE", "live,revoked"]),
         ("sort", &["", "-", "--name", "name;drop", "created%20"]),
         ("expiring_before", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
+        ("unused_since", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
         ("role", &["", "%00", "a_b", "-"]),
         ("organization", &["", "never-was", "%00", "%e2%80%ae", "..", "a%2fb"]),
         ("project", &["never-was-either"]),
@@ -462,6 +468,8 @@ fn paths(operation: &Operation, all: &mut Vec<Case>) {
             "role" if operation.template.starts_with("/v1/roles/") => ["<ROLE>", "<WEB>", "<ACME>"],
             "organization" | "role" => ["<WEB>", "<TARGET>", "<HIDDEN>"],
             "project" => ["<ACME>", "<OTHERWEB>", "<TARGET>"],
+            "user" => ["<ACME>", "<INVITED>", "<OTHER>"],
+            "invitation" => ["<MEMBER>", "<WEB>", "<OTHER>"],
             _ => ["<ACME>", "<WEB>", "<OTHER>"],
         };
         let texts = [
@@ -531,14 +539,14 @@ fn methods(operation: &Operation, all: &mut Vec<Case>) {
 }
 
 /// Fields in a random mix, for bodies that nobody thought of.
-pub(super) fn scrambled(operation: &Operation, dice: &mut chancery_tests::Dice) -> Case {
+pub(super) fn scrambled(operation: &Operation, choices: &chancery_tests::Choices) -> Case {
     let Some(body) = &operation.body else { return plain(operation) };
     let mut scrambled = full(operation);
-    for _ in 0..=dice.below(3) {
-        let field = dice.one(&body.fields);
-        let donor = dice.one(&body.fields);
+    for _ in 0..=choices.below(3) {
+        let field = choices.of(&body.fields);
+        let donor = choices.of(&body.fields);
         let pool = values(kind(&donor.owner, &donor.name, donor.is_item()));
-        let mut value = if pool.is_empty() { json!({}) } else { dice.one(&pool).0.clone() };
+        let mut value = if pool.is_empty() { json!({}) } else { choices.of(&pool).0.clone() };
         // Another's id may be asked for; kept as a text of one's own, it would be shown with right.
         let names_another =
             ["<OTHER>", "<OTHERWEB>", "<HIDDEN>"].iter().any(|id| value.to_string().contains(id));
@@ -550,35 +558,35 @@ pub(super) fn scrambled(operation: &Operation, dice: &mut chancery_tests::Dice) 
         {
             value = Value::Null;
         }
-        put(&mut scrambled, &field.path, (!dice.once_in(8)).then_some(value));
+        put(&mut scrambled, &field.path, (!choices.once_in(8)).then_some(value));
     }
     let mut bytes = scrambled.to_string().into_bytes();
-    if dice.once_in(2) {
-        for _ in 0..=dice.below(4) {
-            damage(&mut bytes, dice);
+    if choices.once_in(2) {
+        for _ in 0..=choices.below(4) {
+            damage(&mut bytes, choices);
         }
     }
     let mut case = plain(operation).body(bytes);
-    if dice.once_in(4) {
-        damage(&mut case.target, dice);
+    if choices.once_in(4) {
+        damage(&mut case.target, choices);
         case.target.retain(|byte| !matches!(byte, b' ' | b'\r' | b'\n'));
     }
     case.because("random", "", Expect::Open)
 }
 
-fn damage(bytes: &mut Vec<u8>, dice: &mut chancery_tests::Dice) {
+fn damage(bytes: &mut Vec<u8>, choices: &chancery_tests::Choices) {
     const TOKENS: [&[u8]; 12] =
         [b"\"", b"{", b"}", b"[", b"]", b",", b":", b"null", b"1e9", b"\\u0000", b"\xff", b"\xe2\x80\xae"];
     if bytes.len() < 2 {
         return;
     }
-    let at = 1 + dice.below(bytes.len() - 1);
-    match dice.below(4) {
+    let at = 1 + choices.index(bytes.len() - 1);
+    match choices.below(4) {
         0 => drop(bytes.remove(at)),
-        1 => bytes[at] = dice.throw() as u8,
-        2 => drop(bytes.splice(at..at, dice.one(&TOKENS).iter().copied())),
+        1 => bytes[at] = choices.index(256) as u8,
+        2 => drop(bytes.splice(at..at, choices.of(&TOKENS).iter().copied())),
         _ => {
-            let end = (at + dice.below(20)).min(bytes.len());
+            let end = (at + choices.index(20)).min(bytes.len());
             let part = bytes[at..end].to_vec();
             drop(bytes.splice(at..at, part));
         }

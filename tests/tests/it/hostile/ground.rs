@@ -120,6 +120,7 @@ impl Ground {
         }
         self.doom(&admin).await;
         self.roles(&admin).await;
+        self.people(&admin).await;
     }
 
     /// An organization, and a project of `acme` with the same name, to be deleted: another pair once one of them is.
@@ -162,6 +163,29 @@ impl Ground {
             assert!(matches!(made.status, 201 | 409), "{}", made.text);
             self.put(placeholder, name.to_owned());
         }
+    }
+
+    /// A member that can be removed, and an invitation that can be accepted.
+    async fn people(&mut self, admin: &Actor) {
+        let acme = self.place("ACME").expect("it is made first");
+        let (members, invitations) =
+            (format!("/v1/organizations/{acme}/members"), format!("/v1/organizations/{acme}/invitations"));
+        let invite = || admin.post(&invitations, json!({"email": "ada@example.org", "role": "member"}));
+        let is_there = match self.place("MEMBER") {
+            Some(user) => {
+                admin.get(&format!("{members}/{user}")).await.body["members"][0]["role"] == "member"
+            }
+            None => false,
+        };
+        if !is_there {
+            let body = json!({"invitation": invite().await.text_of("secret")});
+            let accepted = self.world.node.anon().post("/v1/invitations/accept", body).await;
+            let user = accepted.text_of("created_by").replace("session:", "");
+            self.put("MEMBER", user);
+        }
+        let invited = invite().await;
+        self.put("INVITED", invited.text_of("id"));
+        self.put("INVITATION", invited.text_of("secret"));
     }
 
     /// The number of lifecycle lines that the state was folded from.
@@ -228,7 +252,8 @@ impl Caller {
                     || ["/v1/audit/views", "/v1/audit/rebuild"].contains(&&*operation.template)
                     || ["organizations:create", "organizations:suspend", "organizations:delete"]
                         .contains(&needed)
-                    || operation.template.starts_with("/v1/roles") =>
+                    || operation.template.starts_with("/v1/roles")
+                    || operation.template.starts_with("/v1/users") =>
             {
                 May::No
             }

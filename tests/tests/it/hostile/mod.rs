@@ -14,7 +14,7 @@ mod surface;
 mod values;
 
 use cases::{Case, Expect, cases, plain, scrambled};
-use chancery_tests::{Dice, Wire, scale};
+use chancery_tests::{Choices, Seed, Wire, scale};
 use document::{Operation, operations};
 use ground::{Ground, May};
 use oracle::{Sent, fault};
@@ -40,16 +40,16 @@ struct Seen {
 struct Lane {
     ground: Ground,
     wire: Wire,
-    dice: Dice,
+    choices: Choices,
     seen: Seen,
     since: usize,
 }
 
 impl Lane {
-    async fn new(dice: Dice) -> Lane {
+    async fn new(choices: Choices) -> Lane {
         let ground = Ground::new().await;
         let wire = Wire::to(ground.world.node.url());
-        Lane { ground, wire, dice, seen: Seen::default(), since: 0 }
+        Lane { ground, wire, choices, seen: Seen::default(), since: 0 }
     }
 
     /// Sends a case as one caller and judges what comes of it.
@@ -95,7 +95,7 @@ impl Lane {
             // Once as the proxy's client, once as the proxy.
             let verifier = self.ground.callers[3].credential.clone();
             credentials.push(("chancery-caller", verifier));
-            if self.dice.once_in(2) {
+            if self.choices.once_in(2) {
                 let other = credentials[0].1.take();
                 credentials[0].1 = credentials[1].1.take();
                 credentials[1].1 = other;
@@ -152,10 +152,10 @@ impl Lane {
         let able: Vec<usize> = (0..self.ground.callers.len())
             .filter(|index| self.ground.callers[*index].may(operation) == May::Yes)
             .collect();
-        if able.is_empty() || self.dice.once_in(3) {
-            self.dice.below(self.ground.callers.len())
+        if able.is_empty() || self.choices.once_in(3) {
+            self.choices.index(self.ground.callers.len())
         } else {
-            *self.dice.one(&able)
+            *self.choices.of(&able)
         }
     }
 }
@@ -176,15 +176,14 @@ fn all_cases(operations: &[Operation]) -> Vec<(usize, Case)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_is_sent_the_answer_is_right_or_a_clear_refusal() {
-    let dice = Dice::new("hostile", 1);
-    let seed = dice.seed();
+    let seed = Seed::usual();
     let operations = Arc::new(operations(&api::document()));
     let all = Arc::new(all_cases(&operations));
     let lanes = scale::pick(2, 4);
     let mut running = Vec::new();
     for number in 0..lanes {
-        let (operations, all, dice) = (Arc::clone(&operations), Arc::clone(&all), dice.part(number as u64));
-        running.push(tokio::spawn(lane(number, lanes, dice, operations, all)));
+        let (operations, all, choices) = (Arc::clone(&operations), Arc::clone(&all), seed.choices());
+        running.push(tokio::spawn(lane(number, lanes, choices, operations, all)));
     }
     let mut seen = Seen::default();
     for lane in running {
@@ -197,14 +196,16 @@ async fn whatever_is_sent_the_answer_is_right_or_a_clear_refusal() {
             *seen.by_operation.entry(name).or_default() += count;
         }
     }
-    println!(
-        "hostile: {} requests ({} distinct cases of {} operations, 13 callers), {} refused, {} violations, seed {seed}",
+    let done = format!(
+        "{} requests ({} distinct cases of {} operations, 13 callers), {} refused, {} violations, seed {}",
         seen.sent,
         all.len(),
         operations.len(),
         seen.refused,
         seen.faults.len(),
+        seed.number(),
     );
+    scale::figures("hostile", &done);
     assert!(seen.faults.is_empty(), "{}", seen.faults.join("\n"));
     for operation in operations.iter() {
         let name = format!("{} {}", operation.method, operation.template);
@@ -217,11 +218,11 @@ async fn whatever_is_sent_the_answer_is_right_or_a_clear_refusal() {
 async fn lane(
     number: usize,
     lanes: usize,
-    dice: Dice,
+    choices: Choices,
     operations: Arc<Vec<Operation>>,
     all: Arc<Vec<(usize, Case)>>,
 ) -> Seen {
-    let mut lane = Lane::new(dice).await;
+    let mut lane = Lane::new(choices).await;
     let plain: Vec<Case> = operations.iter().map(plain).collect();
     for (operation, case) in operations.iter().zip(&plain) {
         for caller in 0..lane.ground.callers.len() {
@@ -234,7 +235,7 @@ async fn lane(
         let callers = if every_caller {
             (0..lane.ground.callers.len()).collect()
         } else {
-            vec![lane.caller_for(operation), lane.dice.below(lane.ground.callers.len())]
+            vec![lane.caller_for(operation), lane.choices.index(lane.ground.callers.len())]
         };
         for caller in callers {
             lane.send(operation, case, caller).await;
@@ -243,8 +244,8 @@ async fn lane(
         assert!(lane.seen.faults.len() < ENOUGH, "case {place}:\n{}", lane.seen.faults.join("\n"));
     }
     for _ in 0..scale::pick(1_000, 40_000) {
-        let operation = lane.dice.below(operations.len());
-        let case = scrambled(&operations[operation], &mut lane.dice);
+        let operation = lane.choices.index(operations.len());
+        let case = scrambled(&operations[operation], &lane.choices);
         let caller = lane.caller_for(&operations[operation]);
         lane.send(&operations[operation], &case, caller).await;
         lane.turn().await;

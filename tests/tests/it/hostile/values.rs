@@ -26,6 +26,12 @@ pub(super) enum Kind {
     Network,
     Address,
     Permission,
+    /// A time that may be any.
+    Time,
+    /// Who minted a token: an actor, or a token's id.
+    Creator,
+    /// The name of a role that there need not be.
+    RoleName,
     /// What a role may contain.
     Pattern,
     /// One of a few words.
@@ -35,6 +41,11 @@ pub(super) enum Kind {
     Hash,
     /// Whatever was presented.
     Anything,
+    Email,
+    /// The text of an invitation.
+    Invitation,
+    /// A role of the organization.
+    OwnRole,
     Metadata,
     Flag,
     Number {
@@ -47,6 +58,8 @@ pub(super) enum Kind {
     Count {
         most: u64,
     },
+    /// How many there are said to be: any whole number.
+    Expected,
     /// The name of a role of an organization or a project.
     Role,
     Object,
@@ -63,10 +76,12 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewOrganization" | "NewProject" | "NewRole" | "Rename", "name") => Kind::Label,
         ("Rename", "display_name") | ("LeakReport", "source") => Kind::Removable(128),
         ("NewOrganization" | "NewProject", "display_name")
-        | ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "name") => Kind::Text(128),
+        | ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey" | "AcceptInvitation", "name") => {
+            Kind::Text(128)
+        }
 
         ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "description")
-        | ("Revoke" | "Suspend" | "Delete", "note")
+        | ("Revoke" | "RevokeTokens" | "Suspend" | "Delete", "note")
         | ("ImportKey", "owner") => Kind::Removable(1_024),
 
         ("NewToken" | "NarrowToken" | "UpdateToken" | "Draft" | "ImportKey", "grants") if is_item => {
@@ -80,23 +95,22 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewRole" | "RoleChange", "permissions" | "add" | "remove") if is_item => Kind::Pattern,
         ("NewRole" | "RoleChange", "permissions" | "add" | "remove") => Kind::Permissions,
         ("Explain", "id") => Kind::Token,
-        ("OrganizationPolicyChange", "max_lifetime" | "default_lifetime") => Kind::Lifetime,
-        ("OrganizationPolicyChange", "allowed_roles") if is_item => Kind::Role,
-        ("OrganizationPolicyChange" | "PolicyChange", "max_inactive_days") => Kind::Count { most: 365 },
-        ("OrganizationPolicyChange", "rotation_due_days") => Kind::Count { most: 3_650 },
-        ("OrganizationPolicyChange", "max_mints_per_hour" | "max_live_tokens") => {
-            Kind::Count { most: u32::MAX.into() }
-        }
         (_, "grants" | "allowed_networks" | "allowed_roles") => Kind::List { most: 64 },
         ("VerifyBatch" | "Import", "items") if is_item => Kind::Object,
         ("VerifyBatch" | "Import", "items") => Kind::List { most: 1_000 },
-        ("NewToken" | "NarrowToken" | "UpdateToken", "expires_in") | ("Rotate", "overlap") => Kind::Duration,
+        (
+            "NewToken" | "NarrowToken" | "UpdateToken" | "NewInvitation" | "ReissueInvitation",
+            "expires_in",
+        )
+        | ("Rotate", "overlap") => Kind::Duration,
         ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "expires_at") => Kind::End,
         ("NewToken" | "NarrowToken" | "ImportKey", "not_before") | ("ImportKey", "created_at") => {
             Kind::Beginning
         }
         ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "metadata") => Kind::Metadata,
-        ("Scope" | "Explain", "organization" | "project") => Kind::Reference,
+        ("Scope" | "Explain", "organization" | "project")
+        | ("NewInvitation" | "SetMemberRole" | "RemoveMember", "project")
+        | ("RemoveMember" | "Offboard", "to") => Kind::Reference,
         ("Verify", "organization" | "project") => Kind::Asked(128),
         ("Verify", "resource") => Kind::Asked(256),
         ("Verify" | "Explain", "permission") => Kind::Permission,
@@ -105,22 +119,44 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Identify", "prefix") => Kind::Prefix,
         ("LeakReport" | "ImportKey", "hash") => Kind::Hash,
         ("LeakReport", "url") => Kind::Removable(2_048),
-        ("Revoke", "reason")
+        ("Revoke" | "RevokeTokens", "reason")
         | ("PolicyChange", "answers")
+        | ("RemoveMember" | "Offboard", "tokens")
         | ("Delete", "confirm")
         | ("NewRole", "level")
         | ("ImportKey", "algorithm") => Kind::Word,
         ("Revoke", "cascade")
         | ("Scope", "instance")
         | ("OrganizationPolicyChange", "expiry_required" | "rotation_enforced")
-        | ("OrganizationPolicyChange" | "Sweep" | "Import", "dry_run") => Kind::Flag,
-        ("PolicyChange", "max_staleness_ms") => Kind::Number { least: 500, most: 60_000 },
-        ("PolicyChange", "record_within_ms") => Kind::Number { least: 1, most: 10_000 },
-        ("NewToken" | "Draft" | "ImportKey", "scope")
+        | ("OrganizationPolicyChange" | "Sweep" | "Import" | "RevokeTokens", "dry_run") => Kind::Flag,
+        ("AcceptInvitation", "invitation") => Kind::Invitation,
+        ("NewInvitation", "email") => Kind::Email,
+        ("NewInvitation" | "SetMemberRole", "role") => Kind::OwnRole,
+        ("NewToken" | "Draft" | "ImportKey" | "TokenFilter", "scope")
+        | ("RevokeTokens", "filter")
         | ("Verify", "client")
         | ("Explain", "draft")
         | ("InstanceChange", "policy") => Kind::Object,
+        ("RevokeTokens", "expected_count") => Kind::Expected,
+        ("TokenFilter", "created_by") => Kind::Creator,
+        ("TokenFilter", "created_from" | "created_before") => Kind::Time,
+        ("TokenFilter", "role") => Kind::RoleName,
+        (_, name) if owner.ends_with("PolicyChange") => policy_kind(name, is_item),
         other => panic!("say in `values::kind` what {other:?} holds"),
+    }
+}
+
+/// What a setting of a policy holds.
+fn policy_kind(name: &str, is_item: bool) -> Kind {
+    match name {
+        "max_lifetime" | "default_lifetime" => Kind::Lifetime,
+        "allowed_roles" if is_item => Kind::Role,
+        "max_inactive_days" => Kind::Count { most: 365 },
+        "rotation_due_days" => Kind::Count { most: 3_650 },
+        "max_mints_per_hour" | "max_live_tokens" => Kind::Count { most: u32::MAX.into() },
+        "max_staleness_ms" => Kind::Number { least: 500, most: 60_000 },
+        "record_within_ms" => Kind::Number { least: 1, most: 10_000 },
+        other => panic!("say in `values::policy_kind` what `{other}` holds"),
     }
 }
 
@@ -203,6 +239,11 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
             let refused = "¦ ¦never-was¦<ACME>¦verifier¦*¦<TARGET>\u{0}¦019ab7a4-0000-7000-8000-0000000000ff";
             [wrong(refused), long("x", 9_000, Is::Wrong), right("<TARGET>"), open("<HIDDEN>")].concat()
         }
+        Kind::Email => emails(),
+        Kind::Invitation => {
+            [wrong("¦ ¦chyn_¦chyn_never¦a\u{0}b¦\u{202e}¦<ACME>"), long("x", 20_000, Is::Wrong)].concat()
+        }
+        Kind::OwnRole => own_roles(),
         Kind::Grant => grants(),
         Kind::Duration => durations(),
         Kind::Lifetime => {
@@ -222,6 +263,11 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
         Kind::Network => networks(),
         Kind::Address => addresses(),
         Kind::Permission => permissions(),
+        Kind::Time => times(),
+        Kind::Creator => creators(),
+        Kind::RoleName => {
+            [wrong("¦ ¦No Role¦a_b¦MEMBER¦member\u{0}"), right("member¦never-defined")].concat()
+        }
         Kind::Word => wrong("¦BOUNDED¦Committed¦because¦ bounded¦requested\u{0}¦\u{202e}leaked"),
         Kind::Prefix => {
             [wrong("¦chyo¦chyo_12345678"), open("ch\u{202e}yo_¦chyo_¦chyo_1234567¦%%%%%%")].concat()
@@ -233,7 +279,7 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
             [right("¦ ¦a\u{0}b¦\u{202e}¦ключ¦chyo_short"), long("x", 20_000, Is::Right)].concat()
         }
         Kind::Metadata => metadata(),
-        Kind::Flag | Kind::Object => Vec::new(),
+        Kind::Flag | Kind::Expected | Kind::Object => Vec::new(),
         Kind::Pattern => patterns(),
         Kind::Permissions => {
             let many: Vec<String> = (0..=200).map(|n| format!("a:v{n}")).collect();
@@ -247,6 +293,20 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
         }
         Kind::List { most } => vec![(json!([]), Is::Open), (json!(vec!["verifier"; most + 1]), Is::Wrong)],
     }
+}
+
+fn creators() -> Vec<(Value, Is)> {
+    [
+        wrong("¦ ¦nobody¦org-token:¦org-token¦Admin-token¦admin-token\u{0}¦org-token:chyo_\u{202e}"),
+        long("x", 9_000, Is::Wrong),
+        right("admin-token¦system:inactivity¦<TARGET>¦<HIDDEN>¦019ab7a4-0000-7000-8000-0000000000ff"),
+    ]
+    .concat()
+}
+
+fn own_roles() -> Vec<(Value, Is)> {
+    [wrong("¦never-defined¦project-reader¦instance-admin¦MEMBER¦member@web¦member\u{202e}¦*"), open("owner")]
+        .concat()
 }
 
 fn labels() -> Vec<(Value, Is)> {
@@ -273,6 +333,13 @@ fn durations() -> Vec<(Value, Is)> {
     let refused = "¦30¦-1d¦1 fortnight¦99999999999999999999d¦1e3d¦NaN¦∞d¦١d¦1d;¦d¦0¦1.5.5h¦0x10s¦1d\u{0}\
                    ¦1d\u{202e}¦18446744073709551615y";
     [wrong(refused), long("1h", 9_000, Is::Open), open("1h¦0s¦1ns¦365000d¦1h 1h")].concat()
+}
+
+fn emails() -> Vec<(Value, Is)> {
+    let refused = "¦ ¦ada¦@¦@example.org¦ada@¦a da@example.org¦<ada@example.org>¦ada@example.org,eve@example.org\
+                   ¦ada@exa\nmple.org¦ada@exam\u{202e}ple.org¦ada@example.org\u{0}¦ada@@example.org";
+    let large = long("x", 9_000, Is::Wrong);
+    [wrong(refused), large, right("ada@example.org¦Ada.Lovelace+x@EXAMPLE.org¦ада@пример.рф")].concat()
 }
 
 fn networks() -> Vec<(Value, Is)> {
@@ -352,6 +419,10 @@ pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
         (_, "dry_run", _) => json!(true),
         (_, "allowed_roles", _) => json!(["verifier"]),
         (_, _, Kind::Count { most }) => json!(most),
+        (_, "tokens", _) => json!("keep"),
+        (_, _, Kind::Email) => json!("ada@example.org"),
+        (_, _, Kind::Invitation) => json!("<INVITATION>"),
+        (_, _, Kind::OwnRole) => json!("member"),
         (_, "answers", _) => json!("committed"),
         (_, "reason", _) => json!("leaked"),
         (_, "confirm", _) => json!("<DOOM>"),
@@ -366,6 +437,7 @@ pub(super) fn example(owner: &str, field: &str, kind: Kind) -> Option<Value> {
         (_, _, Kind::Anything) => json!("a key"),
         (_, _, Kind::Metadata) => json!({"a": [1, "b"]}),
         (_, _, Kind::Flag) => json!(false),
+        (_, _, Kind::Expected) => json!(17),
         (_, _, Kind::Number { most, .. }) => json!(most),
         (_, _, _) => return None,
     })

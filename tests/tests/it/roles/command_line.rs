@@ -39,9 +39,12 @@ async fn roles_are_kept_from_the_command_line() {
     assert_eq!(changed["permissions"], json!(["a:b"]));
     let list = printed(&run(&world, &owner, &["role", "list"]).await, 0);
     let line = list.lines().find(|line| line.starts_with("helper ")).unwrap();
-    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["helper", "organization", "acme", "1", "a:b"]);
+    assert_eq!(
+        line.split_whitespace().collect::<Vec<_>>(),
+        ["helper", "organization", "acme", "1", "0", "a:b"]
+    );
     let shown = printed(&run(&world, &owner, &["role", "show", "helper"]).await, 0);
-    assert!(shown.contains("HOLDERS") && shown.contains(&held.id), "{shown}");
+    assert!(shown.contains("TOKENS") && shown.contains(&held.id), "{shown}");
     printed(&run(&world, &owner, &["role", "retire", "helper"]).await, 2);
     printed(&run(&world, &owner, &["role", "retire", "helper", "--force"]).await, 6);
     let retire: &[&str] = &["role", "retire", "helper", "--force", "--replacement", "member"];

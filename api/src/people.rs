@@ -1,0 +1,123 @@
+//! What the endpoints about people share: personal values in and out, and ids that a request names.
+
+use crate::app::App;
+use crate::edge::Problem;
+use crate::error::{invalid, problem};
+use crate::tokens;
+use crate::wire;
+use domain::decide::{ScopeText, TokensFate};
+use domain::id::{OrganizationId, TokenId, UserId};
+use domain::people::Fate;
+use domain::rejection::Rejection;
+use domain::scope::Scope;
+use domain::state::{State, Status, User};
+use domain::text;
+use eventlog::Personal;
+use eventlog::personal::Kind;
+use std::collections::HashMap;
+use std::str::FromStr;
+
+/// The longest mail address (RFC 5321, section 4.5.3.1.3, without its angle brackets).
+const EMAIL: usize = 254;
+/// The longest name of a person, in bytes.
+const NAME: usize = 128;
+/// The most tokens that one answer about people lists.
+const TOKENS: usize = 1_000;
+
+/// A mail address on its way to the log.
+pub(crate) fn read_email(app: &App, given: &str) -> Result<Personal, Problem> {
+    let cleaned = text::clean("email", given, EMAIL).map_err(|rejection| problem(&rejection.into()))?;
+    let is_word = |part: &str| {
+        !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "<>,;:\"()[]\\@".contains(c))
+    };
+    let (local, host) = cleaned
+        .rsplit_once('@')
+        .filter(|(local, host)| is_word(local) && is_word(host) && *cleaned == *given.trim())
+        .ok_or_else(|| invalid("email", given, "a mail address such as ada@example.org"))?;
+    let address = format!("{local}@{}", host.to_lowercase());
+    Ok(Personal::new(Kind::Email, address, app.node().random().bytes()))
+}
+
+/// A person's name on its way to the log.
+pub(crate) fn read_name(app: &App, given: &str) -> Result<Personal, Problem> {
+    let cleaned = text::clean("name", given, NAME).map_err(|rejection| problem(&rejection.into()))?;
+    Ok(Personal::new(Kind::Name, cleaned, app.node().random().bytes()))
+}
+
+/// Puts values in the place of their commitments. Without the database the answer is whole but for them.
+pub(crate) async fn open(app: &App, fields: Vec<&mut Option<String>>) {
+    let commitments: Vec<&str> = fields.iter().filter_map(|field| field.as_deref()).collect();
+    let values = app.node().personal(&commitments).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "personal values could not be read");
+        HashMap::new()
+    });
+    for field in fields {
+        *field = field.take().and_then(|commitment| values.get(&commitment).cloned());
+    }
+}
+
+/// An id in a path or a body. A text that is none names nothing.
+pub(crate) fn read_id<T: FromStr>(kind: &'static str, text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|_| problem(&Rejection::not_found(kind, text).into()))
+}
+
+/// An organization or, with a project, that.
+pub(crate) fn read_place(organization: &str, project: Option<&str>) -> ScopeText {
+    match project {
+        None => ScopeText::Organization(organization.to_owned()),
+        Some(project) => ScopeText::Project(organization.to_owned(), project.to_owned()),
+    }
+}
+
+/// What becomes of somebody's tokens.
+pub(crate) fn read_fate(tokens: Option<&str>, to: Option<&str>) -> Result<TokensFate, Problem> {
+    let fate = match tokens {
+        None | Some("keep") => Fate::Keep,
+        Some("revoke") => Fate::Revoke,
+        Some("hand-over") => Fate::HandOver,
+        Some(other) => return Err(invalid("tokens", other, "`keep`, `revoke` or `hand-over`")),
+    };
+    let to = to.map(|text| text.parse().map_err(|_| invalid("to", text, "the id of a user"))).transpose()?;
+    Ok(TokensFate { fate, to })
+}
+
+/// The names of an organization and a project.
+pub(crate) fn names(state: &State, place: Scope) -> (String, Option<String>) {
+    let scope = tokens::view_scope(state, place);
+    (scope.organization.unwrap_or_default(), scope.project)
+}
+
+/// The live tokens that a person answers for at a place, without sessions.
+pub(crate) fn answered_for(app: &App, state: &State, user: UserId, place: Scope) -> Vec<TokenId> {
+    let at = app.now();
+    let found = state.answered_for(user, place).filter(|token| state.status(token, at) == Status::Live);
+    found.take(TOKENS).map(|token| token.id).collect()
+}
+
+/// Tokens as they are now.
+pub(crate) fn view_tokens(app: &App, state: &State, ids: &[TokenId]) -> Vec<wire::Token> {
+    let at = app.now();
+    ids.iter().filter_map(|id| state.tokens().get(*id)).map(|token| tokens::view(state, token, at)).collect()
+}
+
+/// Every organization's id, where a person may have left tokens.
+pub(crate) fn organizations(state: &State) -> Vec<OrganizationId> {
+    state.organizations_after(None).map(|organization| organization.id).collect()
+}
+
+/// A person, with commitments where the values belong.
+pub(crate) fn view_user(state: &State, user: &User) -> wire::User {
+    let found = state.people().organizations_of(user.id).into_iter();
+    let mut organizations: Vec<String> = found.map(|id| names(state, Scope::Organization(id)).0).collect();
+    organizations.sort_unstable();
+    wire::User {
+        id: user.id.0,
+        email: Some(user.email.to_string()),
+        email_verified: user.email_verified,
+        name: user.name.as_deref().map(str::to_owned),
+        organizations,
+        created_at: user.created_at.to_string(),
+        offboarded_at: user.offboarded_at.map(|time| time.to_string()),
+        revision: user.revision,
+    }
+}

@@ -1,0 +1,5 @@
+//! Persons, whichever organizations they are members of.
+
+pub(crate) mod list;
+pub(crate) mod offboard;
+pub(crate) mod show;

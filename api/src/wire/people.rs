@@ -1,0 +1,207 @@
+use super::Token;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// An invitation to become a member. Its text is only in the answer that hands it out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Invitation {
+    /// Its id.
+    pub id: Uuid,
+    /// The mail address; absent when it was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ada@example.org")]
+    pub email: Option<String>,
+    /// The name of the organization.
+    #[schema(example = "acme")]
+    pub organization: String,
+    /// The name of the project, when it is not to the whole organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// What the member will hold there.
+    #[schema(example = "member")]
+    pub role: String,
+    /// What has become of it: `open`, `accepted`, `withdrawn` or `expired`.
+    #[schema(example = "open")]
+    pub status: String,
+    /// How it is given out: `mail` (to the mail address alone), `answer` (in `secret`, to who asked for it), or `none`:
+    /// nobody has it yet, and an owner can ask for it with `reissue`.
+    #[schema(example = "answer")]
+    pub delivery: String,
+    /// Its text, to be accepted with. It is shown this once; give it to nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// When it was given.
+    #[schema(example = "2026-11-22T10:15:00.123456Z")]
+    pub created_at: String,
+    /// Who gave it out.
+    #[schema(example = "admin-token")]
+    pub created_by: String,
+    /// It can be accepted until just before then.
+    #[schema(example = "2026-11-29T10:15:00.123456Z")]
+    pub expires_at: String,
+    /// Who accepted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Uuid>,
+    /// Which change of it this is; the `ETag` says the same.
+    pub revision: u64,
+}
+
+/// A new invitation.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "ada@example.org", "role": "member", "expires_in": "7d"}))]
+pub struct NewInvitation {
+    /// The mail address.
+    pub email: String,
+    /// What the member will hold: a role of the organization or, with a project, of that.
+    pub role: String,
+    /// A project of the organization, by name or id; absent is the whole organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// How long it can be accepted, at most `90d`; `7d` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "7d")]
+    pub expires_in: Option<String>,
+}
+
+/// Another text for an invitation.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReissueInvitation {
+    /// How long it can be accepted from now on, at most `90d`; `7d` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "7d")]
+    pub expires_in: Option<String>,
+}
+
+/// The acceptance of an invitation.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptInvitation {
+    /// The invitation's text.
+    pub invitation: String,
+    /// The person's name, at most 128 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Ada Lovelace")]
+    pub name: Option<String>,
+}
+
+/// A role that a person has in an organization or a project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Member {
+    /// The person's id.
+    pub user: Uuid,
+    /// The mail address; absent when it was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ada@example.org")]
+    pub email: Option<String>,
+    /// Whether the person has shown to receive mail there.
+    pub email_verified: bool,
+    /// The person's name; absent when it was not said, or was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Ada Lovelace")]
+    pub name: Option<String>,
+    /// The name of the organization.
+    #[schema(example = "acme")]
+    pub organization: String,
+    /// The name of the project, when the role is not held in the whole organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// The role.
+    #[schema(example = "member")]
+    pub role: String,
+    /// When the person became a member there.
+    #[schema(example = "2026-11-22T10:15:00.123456Z")]
+    pub since: String,
+    /// Which change of it this is; the `ETag` says the same.
+    pub revision: u64,
+}
+
+/// The roles that a person has in an organization and its projects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Memberships {
+    /// The person's id.
+    pub user: Uuid,
+    /// The roles, that of the whole organization first.
+    pub members: Vec<Member>,
+    /// The live tokens in the organization that the person answers for, without sessions; the first 1,000.
+    pub tokens: Vec<Token>,
+}
+
+/// Another role for a member, or a first one in a project.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetMemberRole {
+    /// The role: one of the organization or, with a project, of that.
+    pub role: String,
+    /// A project of the organization, by name or id; absent is the whole organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+}
+
+/// The end of a membership.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveMember {
+    /// Only of this project, by name or id; absent is of the organization and all its projects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// What becomes of the tokens there that the person answers for: `keep` (when absent), `revoke` or `hand-over`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "keep")]
+    pub tokens: Option<String>,
+    /// The id of the member who takes them over, when they are handed over: one who could have minted them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// The end of a person's stay.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Offboard {
+    /// What becomes of the tokens that the person answers for: `keep` (when absent), `revoke` or `hand-over`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "revoke")]
+    pub tokens: Option<String>,
+    /// The id of the person who takes them over, when they are handed over: in each organization a member who could
+    /// have minted them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// Somebody who left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Departure {
+    /// The person's id.
+    pub user: Uuid,
+    /// The tokens that the person answered for, as they are now: kept, revoked or handed over; the first 1,000.
+    pub tokens: Vec<Token>,
+}
+
+/// A person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    /// The person's id.
+    pub id: Uuid,
+    /// The mail address; absent when it was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ada@example.org")]
+    pub email: Option<String>,
+    /// Whether the person has shown to receive mail there.
+    pub email_verified: bool,
+    /// The person's name; absent when it was not said, or was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Ada Lovelace")]
+    pub name: Option<String>,
+    /// The names of the organizations in which the person has a role.
+    pub organizations: Vec<String>,
+    /// When the person first accepted an invitation.
+    #[schema(example = "2026-11-22T10:15:00.123456Z")]
+    pub created_at: String,
+    /// When the person left the whole instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offboarded_at: Option<String>,
+    /// Which change of the person this is; the `ETag` says the same.
+    pub revision: u64,
+}
