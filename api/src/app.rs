@@ -1,6 +1,7 @@
 //! What all handlers share, and the router of everything.
 
 use crate::admin::AdminToken;
+use crate::audit::stream::Streams;
 use crate::auth::Session;
 use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
 use crate::error::{invalid, problem, unauthenticated};
@@ -46,6 +47,7 @@ struct Shared {
     limits: Limits,
     partner_keys: PartnerKeys,
     mail: Option<Mailer>,
+    streams: Streams,
 }
 
 /// What a node's API is told.
@@ -113,6 +115,11 @@ impl App {
             Some(person.unwrap_or_else(|| counted(state, &caller)))
         });
         inviter.map_or(Ok(()), |inviter| self.0.limits.count(Limited::Invitations, (inviter, None)))
+    }
+
+    /// The streams that are open.
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.0.streams
     }
 
     /// Counts a call of a caller whose credential is in force, or of an address; refuses one that is too many.
@@ -307,7 +314,8 @@ pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
     if let Some(mail) = &mail {
         mail.register(&mut registry);
     }
-    let app = App(Arc::new(Shared { node, admin, metrics: registry, limits, partner_keys, mail }));
+    let streams = Streams::new(&mut registry);
+    let app = App(Arc::new(Shared { node, admin, metrics: registry, limits, partner_keys, mail, streams }));
     let (routes, document) = openapi::routes();
     let mut routes = routes.with_state(app.clone()).merge(crate::edge::docs::routes(&document));
     if with_metrics {

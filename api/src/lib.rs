@@ -8,6 +8,7 @@
 
 mod admin;
 pub mod app;
+mod audit;
 mod auth;
 mod change;
 pub mod edge;

@@ -2,8 +2,8 @@
 
 use crate::app::App;
 use crate::{
-    explain, instance, invitations, leaks, log, members, organizations, policies, projects, roles, sweeps,
-    system, tokens, users, verify,
+    audit, explain, instance, invitations, leaks, log, members, organizations, policies, projects, roles,
+    sweeps, system, tokens, users, verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -91,6 +91,12 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(tokens::show::show, tokens::update::update, tokens::revoke::delete))
         .routes(routes!(tokens::rotate::rotate))
         .routes(routes!(tokens::revoke::revoke))
+        .routes(routes!(tokens::history::history))
+        .routes(routes!(tokens::uses::uses))
+        .routes(routes!(audit::events::list))
+        .routes(routes!(audit::stream::stream))
+        .routes(routes!(audit::views::show))
+        .routes(routes!(audit::views::rebuild))
         .merge(large)
         .routes(routes!(tokens::revoke_tokens::revoke_tokens))
         .routes(routes!(tokens::lineage::show))

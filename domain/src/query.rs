@@ -3,9 +3,11 @@
 //! [`authorize`] says whether a read is allowed at all; the functions below it find what is read, and leave out what
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
+mod audit;
 mod people;
 mod roles;
 
+pub use audit::{AUDIT, audited, used_token};
 pub use people::{invitation, invitations, member, members, user, users};
 pub use roles::{Census, role, roles};
 
@@ -84,6 +86,16 @@ pub enum Read {
     Tree,
     /// The lines of the log.
     Lines,
+    /// The record, of a place or of the caller's own scope.
+    Audit(Option<ScopeText>),
+    /// What happened to a token.
+    History(TokenId),
+    /// A token's single uses.
+    Uses(TokenId),
+    /// How far the audit views have come.
+    AuditViews,
+    /// Another generation of the audit views.
+    RebuildAuditViews,
 }
 
 impl Read {
@@ -101,10 +113,13 @@ impl Read {
             | Self::Contents(_)
             | Self::Token(_)
             | Self::Lineage(_)
+            | Self::History(_)
             | Self::Identify
             | Self::Explain(_) => Some("tokens:read"),
             Self::Leaks => Some("leaks:read"),
             Self::Import => Some("tokens:import"),
+            Self::Audit(_) | Self::Uses(_) | Self::AuditViews => Some(AUDIT),
+            Self::RebuildAuditViews => Some("instance:update"),
             Self::Members(_)
             | Self::Member(..)
             | Self::Invitations(_)
@@ -126,6 +141,8 @@ impl Read {
             | Self::Identify
             | Self::Leaks
             | Self::Import
+            | Self::AuditViews
+            | Self::RebuildAuditViews
             | Self::Users
             | Self::Tree
             | Self::Lines
@@ -143,9 +160,11 @@ impl Read {
             Self::Roles(organization) => organization.as_ref().map(|own| format!("organization:{own}")),
             Self::Role(organization, role) => Some(role_object(organization.as_deref(), role)),
             Self::Explain(question) => Some(question.subject.object()),
-            Self::Tokens(scope) => scope.as_ref().map(ScopeText::object),
+            Self::Tokens(scope) | Self::Audit(scope) => scope.as_ref().map(ScopeText::object),
             Self::Contents(scope) => Some(scope.object()),
-            Self::Token(id) | Self::Lineage(id) => Some(format!("token:{id}")),
+            Self::Token(id) | Self::Lineage(id) | Self::History(id) | Self::Uses(id) => {
+                Some(format!("token:{id}"))
+            }
             Self::RevokeTokens(filter) => Some(filter.scope.object()),
         }
     }
@@ -186,13 +205,17 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Invitation(text, id) => invitation(state, caller, text, *id).map(drop),
         Read::Users => caller.require(state, "members:read", Scope::Instance),
         Read::User(id) => user(state, caller, *id).map(drop),
-        Read::Token(id) | Read::Lineage(id) => token(state, caller, *id).map(drop),
+        Read::Token(id) | Read::Lineage(id) | Read::History(id) => token(state, caller, *id).map(drop),
         Read::RevokeTokens(filter) => filter.find(state, caller).map(drop),
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
         Read::Leaks => caller.require_somewhere(state, "leaks:read", own),
         Read::Import => caller.require_somewhere(state, "tokens:import", own),
         Read::Tree => caller.require_somewhere(state, "audit:read", own),
         Read::Lines => caller.require(state, "audit:read", Scope::Instance),
+        Read::Audit(scope) => audited(state, caller, scope.as_ref()).map(drop),
+        Read::Uses(id) => used_token(state, caller, *id).map(drop),
+        Read::AuditViews => caller.require(state, AUDIT, Scope::Instance),
+        Read::RebuildAuditViews => caller.require(state, "instance:update", Scope::Instance),
     }
 }
 

@@ -95,7 +95,7 @@ pub enum Error {
 
 impl Error {
     /// The error of a statement that changes nothing, or that certainly did not happen.
-    pub(crate) fn from_sqlx(doing: &'static str, error: &sqlx::Error) -> Error {
+    pub fn from_sqlx(doing: &'static str, error: &sqlx::Error) -> Error {
         let reason = describe(error);
         let Some(database) = as_postgres(error) else {
             return match error {

@@ -41,6 +41,10 @@ pub enum Point {
     Looking,
     /// Uses that were answered from memory are about to be appended: the database is away.
     Recording,
+    /// Rows of a view are about to be stored: they are not.
+    Projecting,
+    /// Rows of a view are stored, and nobody knows yet: the answer is lost.
+    Projected,
 }
 
 /// What happens at a point.

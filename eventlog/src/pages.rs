@@ -231,7 +231,7 @@ fn check_lines(commit: &Commit) -> Result<(), Error> {
 }
 
 /// Columns 2 to 8, as every page has them; none when the head came alone.
-fn commit_of(row: &PgRow) -> Result<Option<Commit>, sqlx::Error> {
+pub(crate) fn commit_of(row: &PgRow) -> Result<Option<Commit>, sqlx::Error> {
     let Some(first) = row.try_get::<Option<i64>, _>(2)? else { return Ok(None) };
     Ok(Some(Commit {
         first: to_unsigned(first)?,

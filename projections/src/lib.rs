@@ -7,10 +7,12 @@
 //! - `sweep` finds the tokens that nobody uses any more and has them revoked.
 //! - [`usage`] follows the log into a table that says when each token was last used.
 //! - `tree` lets the Merkle tree follow the log, and signs its checkpoints.
+//! - [`audit`] follows the log into tables that auditors ask.
 //! - [`Node`] puts them together over one log, from the start to the drain.
 //!
 //! Invariant: the state in [`Live`] changes only by lines that are on the log, in their order.
 
+pub mod audit;
 mod batch;
 mod catch_up;
 mod live;

@@ -1,5 +1,6 @@
 //! A node: one log, its live state, and the tasks that write.
 
+use crate::audit::Audit;
 use crate::catch_up::{Cursor, Fatal, Marks};
 use crate::live::Live;
 use crate::people;
@@ -72,6 +73,7 @@ pub struct Node {
     recorder: Recorder,
     usage: Arc<Usage>,
     integrator: Arc<Integrator>,
+    audit: Arc<Audit>,
     sweeper: Arc<Sweeper>,
     random: Random,
     import_key: ImportKey,
@@ -123,26 +125,24 @@ impl Node {
         let usage = Arc::new(Usage::new(log.clone(), Arc::clone(&live), feed));
         let integrator = Integrator::new(&log, &live, options.log_key_file.map(LogKeys::beside), &marks);
         let sweeper = Arc::new(Sweeper::new(&log, &live, &scribe, &usage, &options.random));
+        let audit = Arc::new(Audit::new(log.clone(), Arc::clone(&live)));
         let stop = CancellationToken::new();
         let (failing, failed) = watch::channel(None);
         let failing = Arc::new(failing);
         let tasks = vec![
             supervise("scribe", on_its_own(desk, stop.clone())?, Arc::clone(&failing)),
             supervise("recorder", recorder_desk.run(stop.clone()), failing),
-            tokio::spawn(sweep(log.clone(), stop.clone())),
-            tokio::spawn(Arc::clone(&usage).follow(stop.clone())),
-            tokio::spawn(Arc::clone(&integrator).follow(stop.clone())),
-            tokio::spawn(Arc::clone(&sweeper).run(stop.clone())),
         ];
         let random = options.random;
         let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
-        let node = Self {
+        let mut node = Self {
             log,
             live,
             scribe,
             recorder,
             usage,
             integrator,
+            audit,
             sweeper,
             random,
             import_key,
@@ -152,12 +152,26 @@ impl Node {
             failed,
             tasks,
         };
+        node.follow();
         match lost {
             None => node.begin(starting).await?,
             Some((expected, found, origin)) => node.resume(expected, found, origin).await?,
         }
         node.mark(seen).await?;
         Ok(node)
+    }
+
+    /// Starts what follows the log, and what is done every now and then.
+    fn follow(&mut self) {
+        let stop = || self.stop.clone();
+        let tasks = [
+            tokio::spawn(sweep(self.log.clone(), stop())),
+            tokio::spawn(Arc::clone(&self.usage).follow(stop())),
+            tokio::spawn(Arc::clone(&self.integrator).follow(stop())),
+            tokio::spawn(Arc::clone(&self.sweeper).run(stop())),
+            tokio::spawn(Arc::clone(&self.audit).follow(stop())),
+        ];
+        self.tasks.extend(tasks);
     }
 
     /// From here on the node's mark follows the log.
@@ -259,6 +273,11 @@ impl Node {
         tokens: &[TokenId],
     ) -> Result<HashMap<TokenId, Timestamp>, eventlog::Error> {
         self.usage.last_used(tokens).await
+    }
+
+    /// The audit views.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// The tokens of a scope that have been unused for more than `days`, up to now. Of the instance, only its own.

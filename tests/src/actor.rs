@@ -1,5 +1,6 @@
 //! Who speaks HTTP to a node, and what it is answered.
 
+use crate::sse::Sse;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
@@ -118,6 +119,13 @@ impl Call {
     /// Sends it and waits for the answer.
     pub async fn send(self) -> Answer {
         self.try_send().await.unwrap()
+    }
+
+    /// Sends it and reads what comes as server-sent events, if it is not refused.
+    pub async fn stream(self) -> Sse {
+        let response = self.0.send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200, "{}", response.text().await.unwrap());
+        Sse::new(response)
     }
 
     /// The same, where the server may be gone.

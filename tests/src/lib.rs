@@ -14,6 +14,7 @@ mod node;
 mod proxy;
 mod raw;
 pub mod scale;
+mod sse;
 mod wait;
 mod wire;
 
@@ -26,5 +27,6 @@ pub use node::{ADMIN, NodeOptions, START, TestNode, clock};
 pub use proxy::{Cut, Proxy, Way};
 pub use raw::raw;
 pub use scale::{Choices, Seed};
+pub use sse::{Sse, SseEvent};
 pub use wait::{eventually, eventually_async, within};
 pub use wire::{Reply, Wire};

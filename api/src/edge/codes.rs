@@ -114,6 +114,10 @@ codes! {
         "The body had not arrived whole when the time for a request was over. Nothing was changed.";
         "Send it again over a better connection, or send less at a time.";
 
+    TOO_SLOW "too_slow" 408 "The reader is too slow":
+        "An event of a stream was not taken within ten seconds, so the stream was ended. It is the last event's code, never an answer's.";
+        "Connect again with `Last-Event-ID`: nothing is skipped. Narrow the filters, or read faster.";
+
     NAME_TAKEN "name_taken" 409 "The name is taken":
         "Something of the same kind in the same scope has this name, or its name is still reserved.";
         "Choose another name, or end what holds it.";

@@ -76,7 +76,19 @@ impl<S: Serves> hyper::service::Service<Request<Incoming>> for Dispatch<S> {
         self.activity.request_began(request.version() == Version::HTTP_2);
         let guard = OpenGuard(Arc::clone(&self.activity));
         request.extensions_mut().insert(self.connection);
+        request.extensions_mut().insert(Ending(Some(Arc::clone(&self.activity))));
         Dispatched { answer: self.service.clone().call(request), guard: Some(guard) }
+    }
+}
+
+/// Whether a connection is to end: then an answer that would go on for ever should not. Found in the request's
+/// extensions; without a socket, never.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ending(Option<Arc<Activity>>);
+
+impl Ending {
+    pub(crate) fn is_near(&self) -> bool {
+        self.0.as_ref().is_some_and(|activity| activity.order() != Order::Serve)
     }
 }
 

@@ -23,6 +23,7 @@ pub mod stack;
 pub mod tls;
 
 pub use client::{ClientAddress, TrustedProxies};
+pub(crate) use connection::Ending;
 pub use context::{RequestContext, RequestId, RequestIds};
 pub use problem::Problem;
 pub use serve::{Connection, Ended, Limits, Options, serve};

@@ -61,6 +61,11 @@ impl Collector for NodeCollector {
                 "The size of the log that the last signed checkpoint stands for; without the key, that of the tree",
                 stats.checkpoint_position.load(Relaxed),
             ),
+            (
+                "audit_position",
+                "The size of the log that the audit views stand for, as this node last saw it",
+                stats.audit_position.load(Relaxed),
+            ),
             ("log_version", "Lifecycle events that are folded", version),
             ("tokens", "Tokens in the live index, ended ones included", tokens),
         ];

@@ -1,5 +1,6 @@
 //! Tokens, from their minting to their end.
 
+pub(crate) mod history;
 pub(crate) mod identify;
 pub(crate) mod import;
 pub(crate) mod lineage;
@@ -11,6 +12,7 @@ pub(crate) mod revoke_tokens;
 pub(crate) mod rotate;
 pub(crate) mod show;
 pub(crate) mod update;
+pub(crate) mod uses;
 pub(crate) mod whoami;
 
 use crate::app::App;
@@ -217,7 +219,7 @@ fn read_expiry(
     }
 }
 
-fn read_time(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
+pub(crate) fn read_time(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
     Timestamp::parse(text)
         .ok_or_else(|| invalid(field, text, "a time such as 2027-01-31T12:00:00Z (RFC 3339)"))
 }

@@ -1,5 +1,6 @@
 //! What goes over the wire, for the server and for the command line.
 
+mod audit;
 mod ends;
 mod explain;
 mod import;
@@ -17,6 +18,7 @@ mod token;
 mod verify;
 
 pub use crate::page::Page;
+pub use audit::{AuditEvent, AuditGeneration, AuditViews};
 pub use ends::{Contents, Delete, OrganizationStatus, StatusChange, Suspend, TokenCounts};
 pub use explain::{AllowingGrant, Draft, Explain, ExplainedLink, Explanation};
 pub use import::{Import, ImportAnswer, ImportKey, ImportOutcome, Imported};

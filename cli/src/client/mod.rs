@@ -9,6 +9,7 @@ pub(crate) mod login;
 pub(crate) mod options;
 pub(crate) mod secret_file;
 mod send;
+mod stream;
 
 use crate::failure::{Failure, Refusal};
 use crate::output::Output;
@@ -23,6 +24,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::time::Duration;
+pub(crate) use stream::Event;
 use zeroize::Zeroizing;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

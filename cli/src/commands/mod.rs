@@ -3,6 +3,7 @@
 //! A command reads its flags, asks where it may, makes its call and hands the answer to the output. It decides nothing
 //! that the server decides.
 
+mod audit;
 mod auth;
 mod completions;
 mod ends;
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     /// What the log proves; beside the commands of a node's own, in `chancery log`
     #[command(skip)]
     Log(log::Command),
+    /// What happened, who did it, and when
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Log in and out
     #[command(subcommand)]
     Auth(auth::Command),
@@ -104,6 +108,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Explain(args) => explain::run(context, args).await,
         Command::Leak(command) => leak::run(context, command).await,
         Command::Log(command) => log::run(context, command).await,
+        Command::Audit(command) => audit::run(context, command).await,
         Command::Auth(command) => auth::run(context, command).await,
         Command::Whoami => whoami::run(context).await,
         Command::Completions(args) => completions::run(&args),

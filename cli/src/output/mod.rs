@@ -2,6 +2,7 @@
 //!
 //! A command prints its data once, when it has all of it: whoever reads along gets one whole document or nothing.
 
+pub(crate) mod audit;
 pub(crate) mod escape;
 mod people;
 pub(crate) mod progress;

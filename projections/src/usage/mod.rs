@@ -40,6 +40,10 @@ const RIGHTS: &[(&str, &str)] = &[
     ("chancery_views.progress", "SELECT, UPDATE"),
     ("chancery_views.usage", "SELECT, INSERT, UPDATE, DELETE"),
     ("chancery_views.sweeps", "SELECT, INSERT, UPDATE, DELETE"),
+    ("chancery_views.audit", "SELECT, UPDATE"),
+    ("chancery_views.audit_generations", "SELECT, INSERT, UPDATE, DELETE"),
+    ("chancery_views.audit_events", "SELECT, INSERT, DELETE"),
+    ("chancery_views.audit_uses", "SELECT, INSERT, UPDATE, DELETE"),
     ("chancery_views.usage_days", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 /// How often the log is looked at, and how soon after that the table is written when there is little to write.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod at_least;
+mod audit;
 mod authority;
 mod backwards;
 mod bounded;

@@ -180,6 +180,7 @@ pub(super) mod tests {
             policy[name] = json!(0);
         }
         policy["rotation_enforced"] = json!(false);
+        policy["leak_response"] = json!("cascade");
         policy["allowed_roles"] = json!([]);
         policy["hits"] = serde_json::to_value(api::wire::PolicyHits::default()).unwrap();
         Current {

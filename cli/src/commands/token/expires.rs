@@ -50,7 +50,7 @@ pub(super) fn duration(text: &str) -> Result<String, String> {
 }
 
 /// A time as a flag.
-pub(super) fn time(text: &str) -> Result<String, String> {
+pub(in crate::commands) fn time(text: &str) -> Result<String, String> {
     Timestamp::parse(text.trim())
         .map(|_| text.trim().to_owned())
         .ok_or_else(|| "a time such as 2027-01-31T12:00:00Z (RFC 3339) is needed".to_owned())

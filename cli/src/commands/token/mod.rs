@@ -1,6 +1,7 @@
 //! Tokens, from their minting to their end.
 
-mod expires;
+pub(super) mod expires;
+mod history;
 mod identify;
 mod import;
 mod lineage;
@@ -15,6 +16,7 @@ pub(super) mod select;
 mod show;
 pub(super) mod subject;
 mod update;
+mod uses;
 mod verify;
 
 use super::Context;
@@ -48,6 +50,10 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Find whose token a text is
     Identify(identify::Args),
+    /// Show what happened to a token
+    History(history::Args),
+    /// List a token's uses, one by one
+    Uses(uses::Args),
     /// Import keys that were issued elsewhere, by their hashes
     Import(import::Args),
 }
@@ -67,6 +73,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::Revoke(args) => return revoke::run(context, args).await,
         Command::Verify(args) => return verify::run(context, args).await,
         Command::Identify(args) => identify::run(context, args).await?,
+        Command::History(args) => history::run(context, &args).await?,
+        Command::Uses(args) => uses::run(context, &args).await?,
         Command::Import(args) => return import::run(context, args).await,
     }
     Ok(Exit::Success)

@@ -43,7 +43,12 @@ impl Route {
 
     /// The path with what its template leaves open; an invitation is given where the template asks for one.
     pub(crate) fn path(&self, token: &str, invitation: &str) -> String {
-        let path = self.template.replace("{organization}", "acme").replace("{project}", "web");
+        // A stream would go on.
+        let template = match self.template {
+            "/v1/audit/stream" => "/v1/audit/stream?until_position=0",
+            other => other,
+        };
+        let path = template.replace("{organization}", "acme").replace("{project}", "web");
         let path = path.replace("{role}", "member").replace("{id}", token);
         let path = path.replace("{user}", NOBODY).replace("{invitation}", invitation);
         path.replace("{level}", "0").replace("{index}", "000.p/1") + self.query
@@ -112,6 +117,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(tokens());
     routes.extend(people());
     routes.extend(proofs());
+    routes.extend(of_the_record());
     routes
 }
 
@@ -152,6 +158,18 @@ fn proofs() -> Vec<Route> {
         Route::new("GET", "/log/proof/inclusion", "audit:read").query("?position=0&size=1").stranger(200),
         Route::new("GET", "/log/proof/consistency", "audit:read").query("?from=0&to=1").stranger(200),
         Route::new("GET", "/log/proof/receipt", "audit:read").query("?position=0").stranger(200),
+    ]
+}
+
+/// Those that ask the record.
+fn of_the_record() -> [Route; 6] {
+    [
+        Route::new("GET", "/v1/tokens/{id}/history", "tokens:read"),
+        Route::new("GET", "/v1/tokens/{id}/uses", "audit:read"),
+        Route::new("GET", "/v1/audit/events", "audit:read").stranger(200),
+        Route::new("GET", "/v1/audit/stream", "audit:read").stranger(200),
+        Route::new("GET", "/v1/audit/views", "audit:read").stranger(403),
+        Route::new("POST", "/v1/audit/rebuild", "instance:update").stranger(403),
     ]
 }
 

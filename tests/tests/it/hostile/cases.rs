@@ -61,6 +61,8 @@ fn path(operation: &Operation) -> String {
         "/log/proof/inclusion" => format!("{path}?position=0&size=1"),
         "/log/proof/consistency" => format!("{path}?from=0&to=1"),
         "/log/proof/receipt" => format!("{path}?position=0"),
+        // It would go on.
+        "/v1/audit/stream" => format!("{path}?until_position=0"),
         _ => path,
     }
 }
@@ -353,6 +355,7 @@ fn heads(operation: &Operation, all: &mut Vec<Case>) {
             ][..],
         ),
         ("Idempotency-Key", &["", " ", &long, "a\tb", "\u{e9}", "\u{202e}"]),
+        ("Last-Event-ID", &["", "x", "-1", "+1", "1.5", "1 2", "99999999999999999999", "\u{e9}"]),
     ] {
         for value in values {
             let is_read = operation.headers.iter().any(|own| own == name);
@@ -429,6 +432,17 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
         ("project", &["never-was-either"]),
         ("permission", &["", "a", "*", "a:*", "a:b%00"]),
         ("resource", &["", "%0a", "%e2%80%ae"]),
+        ("actor", &["", "%00", "a%20b", "%e2%80%ae", "019ab7a4-0000-7000-8000-00000000000g%00"]),
+        ("token", &["", "x", "%00", "acme", "<ACME>x"]),
+        ("type", &["", ",", "Nonsense", "TokenMinted,", "tokenminted", "TokenMinted%00", "%e2%80%ae"]),
+        ("from", &["", "yesterday", "2031-13-01T00:00:00Z", "1", "%00"]),
+        ("to", &["", "tomorrow", "2031-02-30T00:00:00Z", "1", "%00"]),
+        ("address", &["", "nowhere", "1.2.3.4/8", "256.1.1.1", "1.2.3.4%00", "fe80::1%25eth0"]),
+        ("order", &["", "best", "Newest", "newest%00"]),
+        ("outcome", &["", "unknown", "malformed", "VALID", "valid%00"]),
+        ("uses", &["", "yes", "1", "TRUE"]),
+        ("from_position", &["", "-1", "x", "1.5", "99999999999999999999", "%00"]),
+        ("until_position", &["", "-1", "x", "1.5", "99999999999999999999", "%00"]),
         ("replacement", &["", "never-was", "instance-admin", "verifier%00", "<ACME>", "a%2fb"]),
     ];
     for (name, values) in wrong {

@@ -251,6 +251,7 @@ impl Caller {
             (_, Some(_), None) => May::Yes,
             (Home::Acme, _, Some(needed))
                 if operation.template.starts_with("/v1/instance")
+                    || ["/v1/audit/views", "/v1/audit/rebuild"].contains(&&*operation.template)
                     || ["organizations:create", "organizations:suspend", "organizations:delete"]
                         .contains(&needed)
                     || operation.template.starts_with("/v1/roles")

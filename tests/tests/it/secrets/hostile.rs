@@ -52,7 +52,9 @@ fn routes(document: &Value) -> Vec<Route> {
 impl Route {
     fn path(&self, organization: &str, project: &str, id: &str) -> String {
         let path = self.template.replace("{organization}", organization);
-        path.replace("{project}", project).replace("{id}", id)
+        let path = path.replace("{project}", project).replace("{id}", id);
+        // A stream would go on.
+        if path == "/v1/audit/stream" { format!("{path}?until_position=0") } else { path }
     }
 
     /// An organization that is there. One that is suspended would answer none of the other calls.
@@ -74,9 +76,10 @@ impl Route {
     async fn attack(&self, script: &mut Script, actor: &Actor, secret: &str, id: &str) {
         let (method, good) = (&*self.method, self.path(self.organization(), "web", id));
         script.send(actor, method, &self.path(secret, secret, secret), self.body.clone()).await;
-        script.send(actor, method, &format!("{good}?{secret}={secret}"), self.body.clone()).await;
+        let joint = if good.contains('?') { '&' } else { '?' };
+        script.send(actor, method, &format!("{good}{joint}{secret}={secret}"), self.body.clone()).await;
         for parameter in &self.parameters {
-            script.send(actor, method, &format!("{good}?{parameter}={secret}"), Value::Null).await;
+            script.send(actor, method, &format!("{good}{joint}{parameter}={secret}"), Value::Null).await;
         }
         for field in &self.fields {
             for value in [
