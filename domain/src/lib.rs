@@ -31,6 +31,7 @@ pub mod policy;
 pub mod preview;
 pub mod query;
 pub mod rejection;
+pub mod replay;
 pub mod role;
 pub mod scope;
 pub mod secret;
