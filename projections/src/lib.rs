@@ -6,6 +6,7 @@
 //! - [`Recorder`] appends the uses of bounded answers, which have been answered already.
 //! - `sweep` finds the tokens that nobody uses any more and has them revoked.
 //! - [`usage`] follows the log into a table that says when each token was last used.
+//! - [`replay`] folds a log anew, decides its uses again, and says where that comes out differently.
 //! - [`Node`] puts them together over one log, from the start to the drain.
 //!
 //! Invariant: the state in [`Live`] changes only by lines that are on the log, in their order.
@@ -16,6 +17,7 @@ mod live;
 mod node;
 mod people;
 mod recorder;
+pub mod replay;
 mod scribe;
 mod seal;
 mod sweep;

@@ -6,7 +6,7 @@ mod settings;
 mod start;
 
 pub(crate) use settings::{ServeArgs, Settings, read_secret};
-pub(crate) use start::{Running, accept};
+pub(crate) use start::{Running, accept, read_url};
 
 use anyhow::Result;
 use std::io::IsTerminal;

@@ -155,7 +155,6 @@ impl<'a> Rest<'a> {
     }
 
     /// A value whose key need not be there. The outer option is none where the value is at fault.
-    #[expect(clippy::option_option, reason = "an absent key and a value at fault differ")]
     fn key<T>(&mut self, key: &str, read: impl Fn(&mut Self) -> Option<T>) -> Option<Option<T>> {
         if self.take(key).is_none() {
             return Some(None);
@@ -200,7 +199,6 @@ struct Members<'r, 'a> {
 }
 
 impl<'a> Members<'_, 'a> {
-    #[expect(clippy::option_option, reason = "an absent key and a value at fault differ")]
     fn member(&mut self, key: &str) -> Option<Option<&'a str>> {
         let before = self.rest.0;
         let after = if self.is_first { before } else { before.strip_prefix(',').unwrap_or_default() };

@@ -26,6 +26,7 @@ mod overload;
 mod people;
 mod policy;
 mod record;
+mod replay;
 mod restart;
 mod roles;
 mod secrets;
