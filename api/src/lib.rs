@@ -14,6 +14,7 @@ pub mod edge;
 mod error;
 mod explain;
 mod front;
+mod history;
 mod instance;
 mod invitations;
 mod leaks;

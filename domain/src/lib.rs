@@ -13,6 +13,7 @@ pub mod contents;
 pub mod decide;
 pub mod event;
 pub mod explain;
+pub mod history;
 pub mod id;
 pub mod import;
 pub mod line;

@@ -3,9 +3,11 @@
 //! [`authorize`] says whether a read is allowed at all; the functions below it find what is read, and leave out what
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
+mod history;
 mod people;
 mod roles;
 
+pub use history::{Sight, history};
 pub use people::{invitation, invitations, member, members, user, users};
 pub use roles::{Census, role, roles};
 
@@ -80,6 +82,8 @@ pub enum Read {
     Leaks,
     /// What an import would come to.
     Import,
+    /// The state as it stood, at a scope or the caller's own.
+    History(Option<ScopeText>),
 }
 
 impl Read {
@@ -101,6 +105,7 @@ impl Read {
             | Self::Explain(_) => Some("tokens:read"),
             Self::Leaks => Some("leaks:read"),
             Self::Import => Some("tokens:import"),
+            Self::History(_) => Some("audit:read"),
             Self::Members(_)
             | Self::Member(..)
             | Self::Invitations(_)
@@ -136,7 +141,7 @@ impl Read {
             Self::Roles(organization) => organization.as_ref().map(|own| format!("organization:{own}")),
             Self::Role(organization, role) => Some(role_object(organization.as_deref(), role)),
             Self::Explain(question) => Some(question.subject.object()),
-            Self::Tokens(scope) => scope.as_ref().map(ScopeText::object),
+            Self::Tokens(scope) | Self::History(scope) => scope.as_ref().map(ScopeText::object),
             Self::Contents(scope) => Some(scope.object()),
             Self::Token(id) | Self::Lineage(id) => Some(format!("token:{id}")),
             Self::RevokeTokens(filter) => Some(filter.scope.object()),
@@ -184,6 +189,7 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
         Read::Leaks => caller.require_somewhere(state, "leaks:read", own),
         Read::Import => caller.require_somewhere(state, "tokens:import", own),
+        Read::History(scope) => history(state, caller, scope.as_ref()).map(drop),
     }
 }
 

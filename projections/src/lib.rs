@@ -6,6 +6,7 @@
 //! - [`Recorder`] appends the uses of bounded answers, which have been answered already.
 //! - `sweep` finds the tokens that nobody uses any more and has them revoked.
 //! - [`usage`] follows the log into a table that says when each token was last used.
+//! - `history` folds the state as it stood at a moment of the past.
 //! - [`replay`] folds a log anew, decides its uses again, and says where that comes out differently.
 //! - [`Node`] puts them together over one log, from the start to the drain.
 //!
@@ -13,6 +14,7 @@
 
 mod batch;
 mod catch_up;
+mod history;
 mod live;
 mod node;
 mod people;
@@ -25,6 +27,7 @@ pub mod usage;
 mod work;
 
 pub use catch_up::Fatal;
+pub use history::AsOf;
 pub use live::{Live, Stats};
 pub use node::{Node, Options, Starting};
 pub use recorder::Recorder;

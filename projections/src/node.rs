@@ -1,6 +1,7 @@
 //! A node: one log, its live state, and the tasks that write.
 
 use crate::catch_up::{Cursor, Fatal, Marks};
+use crate::history::{AsOf, History};
 use crate::live::Live;
 use crate::people;
 use crate::recorder::{Recorder, RecorderDesk};
@@ -69,6 +70,7 @@ pub struct Node {
     recorder: Recorder,
     usage: Arc<Usage>,
     sweeper: Arc<Sweeper>,
+    history: History,
     random: Random,
     import_key: ImportKey,
     marks: Arc<Marks>,
@@ -130,6 +132,7 @@ impl Node {
         ];
         let random = options.random;
         let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
+        let history = History::new(log.clone());
         let node = Self {
             log,
             live,
@@ -137,6 +140,7 @@ impl Node {
             recorder,
             usage,
             sweeper,
+            history,
             random,
             import_key,
             marks,
@@ -267,6 +271,11 @@ impl Node {
     /// Does the sweeps whose time has come, as this node does every half minute; says how many tokens were revoked.
     pub async fn sweep_due(&self) -> Result<usize, Failure> {
         self.sweeper.sweep_due().await
+    }
+
+    /// The state as it stood at a moment; none where the log has not come so far.
+    pub async fn as_of(&self, moment: domain::history::Moment) -> Result<Option<AsOf>, Failure> {
+        self.history.as_of(moment).await
     }
 
     /// Under which hashes of imported keys are hashed.

@@ -10,6 +10,7 @@ mod cuts;
 mod ends;
 mod faults;
 mod golden;
+mod history;
 mod hostile;
 mod idempotency;
 mod intake;

@@ -102,11 +102,12 @@ async fn bounded_answers_are_decided_on_the_version_that_they_name() {
     let tenants = use_much(&world).await;
     // A node that does not know of a revocation yet goes on answering, within its bounds.
     let other = world.another().await;
+    let asker = world.node.admin().mint("asker", json!({"organization": "acme"}), &["verifier"]).await;
+    let asking = other.token(&asker.secret);
     for round in 0..10 {
-        let token =
-            tenants.owner.mint(&format!("t{round}"), json!({"organization": "acme"}), &["member"]).await;
+        let name = format!("t{round}");
+        let token = tenants.owner.mint(&name, json!({"organization": "acme"}), &["member"]).await;
         other.catches_up_with(&world.node).await;
-        let asking = other.token(&tenants_secret(&world).await);
         asking.verify(&token.secret).await;
         world.node.admin().revoke(&token.id).await;
         asking.verify(&token.secret).await;
@@ -121,11 +122,6 @@ async fn bounded_answers_are_decided_on_the_version_that_they_name() {
     let entries = world.database.entries().await;
     let seen = |entry: &&Entry| entry.at("/seen").is_u64();
     assert!(entries.iter().filter(seen).count() > 150);
-}
-
-async fn tenants_secret(world: &World) -> String {
-    let name = format!("asks-{}", world.database.size().await);
-    world.node.admin().mint(&name, json!({"organization": "acme"}), &["verifier"]).await.secret
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ pub(crate) struct Route {
     pub(crate) method: &'static str,
     /// As the OpenAPI document writes it.
     pub(crate) template: &'static str,
+    /// What follows the path, from the question mark on.
+    query: &'static str,
     pub(crate) body: Option<Value>,
     /// The permission that it needs; none where every holder may.
     pub(crate) permission: Option<&'static str>,
@@ -20,11 +22,16 @@ pub(crate) struct Route {
 
 impl Route {
     fn new(method: &'static str, template: &'static str, permission: &'static str) -> Route {
-        Route { method, template, body: None, permission: Some(permission), stranger: 404 }
+        let permission = Some(permission);
+        Route { method, template, query: "", body: None, permission, stranger: 404 }
     }
 
     fn free(method: &'static str, template: &'static str) -> Route {
         Route { permission: None, stranger: 200, ..Route::new(method, template, "") }
+    }
+
+    fn query(self, query: &'static str) -> Route {
+        Route { query, ..self }
     }
 
     fn body(self, body: Value) -> Route {
@@ -39,7 +46,7 @@ impl Route {
     pub(crate) fn path(&self, token: &str, invitation: &str) -> String {
         let path = self.template.replace("{organization}", "acme").replace("{project}", "web");
         let path = path.replace("{role}", "member").replace("{id}", token);
-        path.replace("{user}", NOBODY).replace("{invitation}", invitation)
+        path.replace("{user}", NOBODY).replace("{invitation}", invitation) + self.query
     }
 }
 
@@ -104,6 +111,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ];
     routes.extend(tokens());
     routes.extend(people());
+    routes.extend(history());
     routes
 }
 
@@ -133,6 +141,16 @@ fn tokens() -> [Route; 13] {
             }]}))
             .stranger(200),
         Route::new("GET", "/v1/leaks", "leaks:read").stranger(200),
+    ]
+}
+
+/// Those of the past.
+fn history() -> [Route; 3] {
+    [
+        Route::new("GET", "/v1/audit/as-of", "audit:read").query("?organization=acme"),
+        Route::new("GET", "/v1/audit/who-could", "audit:read")
+            .query("?organization=acme&permission=tokens:mint"),
+        Route::new("GET", "/v1/audit/diff", "audit:read").query("?organization=acme&from=version:1"),
     ]
 }
 

@@ -55,7 +55,13 @@ fn path(operation: &Operation) -> String {
     let path = path.replace("{role}", shared);
     let path = path.replace("{user}", own(operation, "user"));
     let path = path.replace("{invitation}", own(operation, "invitation"));
-    if operation.template == "/v1/authorize" { format!("{path}?organization=<ACME>") } else { path }
+    let query = match &*operation.template {
+        "/v1/authorize" => "?organization=<ACME>",
+        "/v1/audit/who-could" => "?permission=tokens:read",
+        "/v1/audit/diff" => "?from=version:1",
+        _ => "",
+    };
+    path + query
 }
 
 /// What a parameter of the path stands for. What a deletion ends is there for nothing else.
@@ -408,6 +414,13 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
         ("sort", &["", "-", "--name", "name;drop", "created%20"]),
         ("expiring_before", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
         ("unused_since", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
+        ("time", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
+        ("from", &["", "soon", "version:", "position:-1", "version:99999999", "1"]),
+        ("to", &["", "soon", "version:", "position:-1", "version:99999999", "1"]),
+        ("position", &["", "-1", "x", "99999999", "99999999999999999999"]),
+        ("version", &["", "-1", "x", "99999999", "99999999999999999999"]),
+        ("list", &["", "secrets", "Tokens", "tokens%00"]),
+        ("ended", &["", "1", "yes"]),
         ("role", &["", "%00", "a_b", "-"]),
         ("organization", &["", "never-was", "%00", "%e2%80%ae", "..", "a%2fb"]),
         ("project", &["never-was-either"]),
