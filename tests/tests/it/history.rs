@@ -143,9 +143,9 @@ async fn pages_stay_at_their_moment() {
         let refused = tenants.owner.get(&format!("/v1/audit/as-of?organization=acme&{wrong}")).await;
         assert_eq!(refused.refused(422, "invalid_value")["errors"][0]["field"], field, "{wrong}");
     }
-    let projects =
-        as_of(&tenants.owner, &format!("organization=acme&list=projects&time={}", world.moment(HOUR * 3)));
-    assert_eq!(names(&projects.await, "projects"), ["api", "web-2"]);
+    let then = format!("organization=acme&list=projects&time={}", world.moment(3 * HOUR));
+    let projects = as_of(&tenants.owner, &then).await;
+    assert_eq!(names(&projects, "projects"), ["api", "web-2"]);
     assert!(names(&as_of(&tenants.owner, "list=roles").await, "roles").contains(&"member".to_owned()));
     assert_eq!(
         names(&as_of(&world.node.admin(), "list=organizations").await, "organizations"),
@@ -245,7 +245,7 @@ async fn the_past_is_looked_at_from_the_command_line() {
         })
     };
     let arguments = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    let at = world.moment(HOUR * 3);
+    let at = world.moment(3 * HOUR);
     let (code, printed, errors) = run(arguments(&["as-of", "projects", "--at", &at])).await.unwrap();
     assert_eq!(code, Some(0), "{errors}");
     assert!(printed.contains(&at) && printed.contains("web-2"), "{printed}");

@@ -212,4 +212,5 @@ async fn a_replay_needs_files_and_nothing_else() {
     assert_eq!(code, Some(0), "{}", String::from_utf8_lossy(&errors));
     assert!(printed.contains("DIFFERENT") && printed.contains("ROOT"), "{printed}");
     assert_eq!(run(Vec::new(), String::new()).await.unwrap().0, Some(2));
+    assert_eq!(run(vec!["-".to_owned()], String::new()).await.unwrap().0, Some(1), "no line proves nothing");
 }

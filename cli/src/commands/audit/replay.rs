@@ -52,6 +52,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         }
         (files, _) => from_files(context, replaying, files)?,
     };
+    if report.lines == 0 {
+        return Err(Failure::Other("there is no line to replay".to_owned()));
+    }
     let took = clock.monotonic().saturating_sub(begun);
     match context.output.format() {
         Format::Json => context.output.json(&json(&report, &state).to_string())?,

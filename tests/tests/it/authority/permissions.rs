@@ -14,7 +14,7 @@ fn onlooker(permission: &str) -> (Value, &'static str) {
         "instance:read" => (json!({"instance": true}), "instance-verifier"),
         "instance:update" | "organizations:create" => (json!({"instance": true}), "instance-auditor"),
         "organizations:read" | "projects:read" | "roles:read" | "tokens:read" | "policies:read"
-        | "leaks:read" | "members:read" => (acme, "verifier"),
+        | "leaks:read" | "members:read" | "audit:read" => (acme, "verifier"),
         _ => (acme, "auditor"),
     }
 }
