@@ -277,18 +277,17 @@ mod tests {
         let could = |world: &World| who_could(&world.state, "tokens:mint", place, place, at, 100);
         let member = world.state.people().memberships(place.organization().unwrap(), user).next().cloned();
         assert_eq!(could(&world), [Holder::Member(member.unwrap())]);
-        world.remove(&admin(), "acme", user, TokensFate::Keep).unwrap();
+        world.remove(&admin(), "acme", user, TokensFate::default()).unwrap();
         assert_eq!(could(&world), []);
     }
 
     #[test]
     fn changes_say_who_gained_and_who_lost_what() {
         let mut world = World::with_tenants();
-        let stays = world.mint("acme", &["verifier"]);
+        world.mint("acme", &["verifier"]);
         let goes = world.mint("acme", &["verifier"]);
         let (before, then) = (world.state.clone(), world.at);
         world.pass(DAY);
-        world.update(&admin(), stays, |u| u.grants = Some(vec!["verifier@web".to_owned()])).unwrap_err();
         world.revoke(&admin(), goes, false).unwrap();
         let comes = world.mint("acme/web", &["project-reader"]);
         world.mint("other", &["owner"]);

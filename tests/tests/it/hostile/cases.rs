@@ -57,8 +57,9 @@ fn path(operation: &Operation) -> String {
     let path = path.replace("{invitation}", own(operation, "invitation"));
     let query = match &*operation.template {
         "/v1/authorize" => "?organization=<ACME>",
-        "/v1/audit/who-could" => "?permission=tokens:read",
-        "/v1/audit/diff" => "?from=version:1",
+        "/v1/audit/as-of" => "?organization=<ACME>",
+        "/v1/audit/who-could" => "?organization=<ACME>&permission=tokens:read",
+        "/v1/audit/diff" => "?organization=<ACME>&from=version:1",
         _ => "",
     };
     path + query
