@@ -15,6 +15,7 @@ pub mod edge;
 mod error;
 mod explain;
 mod front;
+mod history;
 mod instance;
 mod invitations;
 mod leaks;

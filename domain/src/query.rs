@@ -4,10 +4,12 @@
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
 mod audit;
+mod history;
 mod people;
 mod roles;
 
 pub use audit::{AUDIT, audited, used_token};
+pub use history::{Sight, history};
 pub use people::{invitation, invitations, member, members, user, users};
 pub use roles::{Census, role, roles};
 
@@ -96,6 +98,8 @@ pub enum Read {
     AuditViews,
     /// Another generation of the audit views.
     RebuildAuditViews,
+    /// The state as it stood, at a scope or the caller's own.
+    Past(Option<ScopeText>),
 }
 
 impl Read {
@@ -118,7 +122,9 @@ impl Read {
             | Self::Explain(_) => Some("tokens:read"),
             Self::Leaks => Some("leaks:read"),
             Self::Import => Some("tokens:import"),
-            Self::Audit(_) | Self::Uses(_) | Self::AuditViews => Some(AUDIT),
+            Self::Audit(_) | Self::Uses(_) | Self::AuditViews | Self::Past(_) | Self::Tree | Self::Lines => {
+                Some(AUDIT)
+            }
             Self::RebuildAuditViews => Some("instance:update"),
             Self::Members(_)
             | Self::Member(..)
@@ -126,7 +132,6 @@ impl Read {
             | Self::Invitation(..)
             | Self::Users
             | Self::User(_) => Some("members:read"),
-            Self::Tree | Self::Lines => Some("audit:read"),
         }
     }
 }
@@ -160,7 +165,9 @@ impl Read {
             Self::Roles(organization) => organization.as_ref().map(|own| format!("organization:{own}")),
             Self::Role(organization, role) => Some(role_object(organization.as_deref(), role)),
             Self::Explain(question) => Some(question.subject.object()),
-            Self::Tokens(scope) | Self::Audit(scope) => scope.as_ref().map(ScopeText::object),
+            Self::Tokens(scope) | Self::Audit(scope) | Self::Past(scope) => {
+                scope.as_ref().map(ScopeText::object)
+            }
             Self::Contents(scope) => Some(scope.object()),
             Self::Token(id) | Self::Lineage(id) | Self::History(id) | Self::Uses(id) => {
                 Some(format!("token:{id}"))
@@ -216,6 +223,7 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Uses(id) => used_token(state, caller, *id).map(drop),
         Read::AuditViews => caller.require(state, AUDIT, Scope::Instance),
         Read::RebuildAuditViews => caller.require(state, "instance:update", Scope::Instance),
+        Read::Past(scope) => history(state, caller, scope.as_ref()).map(drop),
     }
 }
 

@@ -198,22 +198,39 @@ pub fn verify(
     if !is_inside && !asks_for_instance {
         return verdict(Code::Unknown, None);
     }
-    let known = Some((Arc::clone(token), shown));
-    // Asked about more than its scope, a token answers for its scope.
-    let decided = if place.scope.contains(token.scope) { token.scope } else { place.scope };
+    let (code, decided) = match standing(state, token, shown, at, question.address) {
+        Err(code) => (code, decided_at(token, place)),
+        Ok(()) => answer(state, token, place, question.permission),
+    };
+    Verdict { code, token: Some((Arc::clone(token), shown)), place: decided }
+}
+
+/// The part of the order of refusals that a token in force comes to: what it is answered at a place, and where that
+/// was decided.
+pub(crate) fn answer(
+    state: &State,
+    token: &Arc<Token>,
+    place: Place,
+    permission: Option<&str>,
+) -> (Code, Scope) {
+    let is_inside = token.scope.organization().is_some_and(|of| place.scope.organization() == Some(of));
+    let decided = decided_at(token, place);
     let lacks = |permission| !authority::allows(state, token, permission, decided);
-    let code = if let Err(code) = standing(state, token, shown, at, question.address) {
-        code
-    } else if !place.organization || (!is_inside && token.scope != Scope::Instance) {
+    let code = if !place.organization || (!is_inside && token.scope != Scope::Instance) {
         Code::WrongOrganization
     } else if !place.project || token.scope.project().is_some_and(|of| !covers_project(place.scope, of)) {
         Code::WrongProject
-    } else if question.permission.is_some_and(lacks) {
+    } else if permission.is_some_and(lacks) {
         Code::Forbidden
     } else {
         Code::Valid
     };
-    Verdict { code, token: known, place: decided }
+    (code, decided)
+}
+
+/// Asked about more than its scope, a token answers for its scope.
+fn decided_at(token: &Token, place: Place) -> Scope {
+    if place.scope.contains(token.scope) { token.scope } else { place.scope }
 }
 
 /// A question about a whole organization is also about a project token's own project.

@@ -8,6 +8,8 @@
 //! - [`usage`] follows the log into a table that says when each token was last used.
 //! - `tree` lets the Merkle tree follow the log, and signs its checkpoints.
 //! - [`audit`] follows the log into tables that auditors ask.
+//! - `history` folds the state as it stood at a moment of the past.
+//! - [`replay`] folds a log anew, decides its uses again, and says where that comes out differently.
 //! - [`Node`] puts them together over one log, from the start to the drain.
 //!
 //! Invariant: the state in [`Live`] changes only by lines that are on the log, in their order.
@@ -15,10 +17,12 @@
 pub mod audit;
 mod batch;
 mod catch_up;
+mod history;
 mod live;
 mod node;
 mod people;
 mod recorder;
+pub mod replay;
 mod scribe;
 mod seal;
 mod sweep;
@@ -27,6 +31,7 @@ pub mod usage;
 mod work;
 
 pub use catch_up::Fatal;
+pub use history::AsOf;
 pub use live::{Live, Stats};
 pub use node::{Node, Options, Starting};
 pub use recorder::Recorder;

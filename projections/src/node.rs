@@ -2,6 +2,7 @@
 
 use crate::audit::Audit;
 use crate::catch_up::{Cursor, Fatal, Marks};
+use crate::history::{AsOf, History};
 use crate::live::Live;
 use crate::people;
 use crate::recorder::{Recorder, RecorderDesk};
@@ -75,6 +76,7 @@ pub struct Node {
     integrator: Arc<Integrator>,
     audit: Arc<Audit>,
     sweeper: Arc<Sweeper>,
+    history: History,
     random: Random,
     import_key: ImportKey,
     marks: Arc<Marks>,
@@ -133,9 +135,9 @@ impl Node {
             supervise("scribe", on_its_own(desk, stop.clone())?, Arc::clone(&failing)),
             supervise("recorder", recorder_desk.run(stop.clone()), failing),
         ];
-        let random = options.random;
         let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
         let mut node = Self {
+            history: History::new(log.clone()),
             log,
             live,
             scribe,
@@ -144,7 +146,7 @@ impl Node {
             integrator,
             audit,
             sweeper,
-            random,
+            random: options.random,
             import_key,
             marks,
             given_up,
@@ -312,6 +314,11 @@ impl Node {
         let command = Command::RotateLogKey(RotateLogKey { key: key.into(), overlap });
         let request = Request { command, expected_revision: None, repeat: None };
         self.job("rotate-log-key", Work::Command(Box::new(request), None)).await.map(drop)
+    }
+
+    /// The state as it stood at a moment; none where the log has not come so far.
+    pub async fn as_of(&self, moment: domain::history::Moment) -> Result<Option<AsOf>, Failure> {
+        self.history.as_of(moment).await
     }
 
     /// Under which hashes of imported keys are hashed.

@@ -3,6 +3,7 @@
 mod audit;
 mod ends;
 mod explain;
+mod history;
 mod import;
 mod instance;
 mod leak;
@@ -21,6 +22,7 @@ pub use crate::page::Page;
 pub use audit::{AuditEvent, AuditGeneration, AuditViews};
 pub use ends::{Contents, Delete, OrganizationStatus, StatusChange, Suspend, TokenCounts};
 pub use explain::{AllowingGrant, Draft, Explain, ExplainedLink, Explanation};
+pub use history::{AccessChange, AccessDiff, AsOf, Moment, PastMember, WhoCould};
 pub use import::{Import, ImportAnswer, ImportKey, ImportOutcome, Imported};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
 pub use leak::{Leak, LeakReport};

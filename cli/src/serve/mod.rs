@@ -9,7 +9,7 @@ mod start;
 
 pub(crate) use rotate_key::{RotateKeyArgs, run as run_rotate_key};
 pub(crate) use settings::{ServeArgs, Settings, read_secret};
-pub(crate) use start::{Running, accept};
+pub(crate) use start::{Running, accept, read_url};
 
 use anyhow::Result;
 use std::io::IsTerminal;

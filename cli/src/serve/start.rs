@@ -207,7 +207,7 @@ async fn open(settings: &Settings) -> Result<Database> {
 
 /// The library takes any scheme, and for `mysql://…` would connect to whatever answers on this machine. Its own error
 /// may quote the URL, and with it a password.
-fn read_url(url: &str) -> Result<PgConnectOptions> {
+pub(crate) fn read_url(url: &str) -> Result<PgConnectOptions> {
     let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
     let options = url.parse().ok().filter(|_| is_postgres);
     options.context("DATABASE_URL is not a postgres:// URL")

@@ -18,12 +18,14 @@ const LOOKS: usize = 8;
 const MOST: usize = 8;
 
 /// A revocation of many tokens that are not all marked yet.
+#[derive(Clone)]
 pub(super) struct Ending {
     whom: Whom,
     revocation: Arc<Revocation>,
 }
 
 /// Which tokens end, and where the marking goes on.
+#[derive(Clone)]
 enum Whom {
     /// All below the token of a slot. The way down: slots, and how many of their children have been looked at.
     Below { root: u32, way: Vec<(u32, usize)> },

@@ -21,7 +21,7 @@ pub struct Imported {
 }
 
 /// Imported tokens.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imports(HashMap<TokenId, Imported>);
 
 impl Imports {

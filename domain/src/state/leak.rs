@@ -28,7 +28,7 @@ pub struct Leak {
 }
 
 /// Every report, by the version after it: in the order in which they came.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leaks {
     reports: BTreeMap<u64, Arc<Leak>>,
     of_token: HashMap<TokenId, Vec<u64>>,

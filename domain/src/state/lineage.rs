@@ -4,7 +4,7 @@
 //! the logarithm of its length: the skew-binary jump pointers of E. W. Myers, "An applicative random-access stack", 1983.
 
 /// The tree of slots: a parent comes before its children.
-#[derive(Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub(super) struct Lineage {
     links: Vec<Link>,
 }

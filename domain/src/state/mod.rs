@@ -140,6 +140,31 @@ pub struct State {
     journal: Option<Journal>,
 }
 
+/// A copy shares what its tokens are with the original, until either changes one. What may still be taken back from the
+/// original is part of the copy.
+impl Clone for State {
+    fn clone(&self) -> Self {
+        Self {
+            counters: self.counters,
+            instance: self.instance.clone(),
+            ordinals: self.ordinals.clone(),
+            roles: self.roles.clone(),
+            organizations: self.organizations.clone(),
+            organization_names: self.organization_names.clone(),
+            projects: self.projects.clone(),
+            project_names: self.project_names.clone(),
+            tokens: self.tokens.clone(),
+            live_tokens: self.live_tokens.clone(),
+            imports: self.imports.clone(),
+            leaks: self.leaks.clone(),
+            people: self.people.clone(),
+            endings: self.endings.clone(),
+            replies: self.replies.clone(),
+            journal: None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counters {
     version: u64,

@@ -124,7 +124,7 @@ impl Invitation {
 pub(super) type MemberKey = (OrganizationId, UserId, Option<ProjectId>);
 
 /// Users, members and invitations.
-#[derive(Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct People {
     users: BTreeMap<UserId, Arc<User>>,
     members: BTreeMap<MemberKey, Arc<Member>>,

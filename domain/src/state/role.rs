@@ -45,7 +45,7 @@ impl Role {
 }
 
 /// All roles, by whose own they are and by name.
-#[derive(Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Roles(HashMap<Option<OrganizationId>, BTreeMap<Name, Arc<Role>>>);
 
 /// What stood under a name before: none where nothing did.

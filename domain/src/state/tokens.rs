@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// Every token ever minted.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Tokens {
     slots: Vec<Arc<Token>>,
     by_id: HashTable<u32>,
@@ -30,6 +30,7 @@ pub struct Tokens {
 }
 
 /// A slot, and the first bytes of one of its secrets, so that growing the index needs no look at the token.
+#[derive(Clone)]
 struct SecretEntry {
     start: u32,
     slot: u32,

@@ -77,7 +77,9 @@ impl Batch<'_> {
     ) -> Noted {
         let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
         // Where the question was decided says it as ids; what named nothing stays as it was asked.
-        let project = match verdict.place.project() {
+        // A project's own token can only be of a wrong project where the question named none that there is.
+        let own = token.scope.project().filter(|_| verdict.code == Code::WrongProject);
+        let project = match verdict.place.project().filter(|project| own != Some(*project)) {
             Some(project) => Some(&*project.0.as_hyphenated().encode_lower(&mut id)),
             None => inquiry.project.as_deref(),
         };

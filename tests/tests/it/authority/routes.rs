@@ -29,12 +29,12 @@ impl Route {
         Route { permission: None, stranger: 200, ..Route::new(method, template, "") }
     }
 
-    fn body(self, body: Value) -> Route {
-        Route { body: Some(body), ..self }
-    }
-
     fn query(self, query: &'static str) -> Route {
         Route { query, ..self }
+    }
+
+    fn body(self, body: Value) -> Route {
+        Route { body: Some(body), ..self }
     }
 
     fn stranger(self, status: u16) -> Route {
@@ -118,6 +118,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(people());
     routes.extend(proofs());
     routes.extend(of_the_record());
+    routes.extend(history());
     routes
 }
 
@@ -170,6 +171,16 @@ fn of_the_record() -> [Route; 6] {
         Route::new("GET", "/v1/audit/stream", "audit:read").stranger(200),
         Route::new("GET", "/v1/audit/views", "audit:read").stranger(403),
         Route::new("POST", "/v1/audit/rebuild", "instance:update").stranger(403),
+    ]
+}
+
+/// Those of the past.
+fn history() -> [Route; 3] {
+    [
+        Route::new("GET", "/v1/audit/as-of", "audit:read").query("?organization=acme"),
+        Route::new("GET", "/v1/audit/who-could", "audit:read")
+            .query("?organization=acme&permission=tokens:mint"),
+        Route::new("GET", "/v1/audit/diff", "audit:read").query("?organization=acme&from=version:1"),
     ]
 }
 

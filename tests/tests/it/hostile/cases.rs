@@ -56,15 +56,18 @@ fn path(operation: &Operation) -> String {
     let path = path.replace("{user}", own(operation, "user"));
     let path = path.replace("{invitation}", own(operation, "invitation"));
     let path = path.replace("{level}", own(operation, "level")).replace("{index}", own(operation, "index"));
-    match &*operation.template {
-        "/v1/authorize" => format!("{path}?organization=<ACME>"),
-        "/log/proof/inclusion" => format!("{path}?position=0&size=1"),
-        "/log/proof/consistency" => format!("{path}?from=0&to=1"),
-        "/log/proof/receipt" => format!("{path}?position=0"),
+    let query = match &*operation.template {
+        "/v1/authorize" | "/v1/audit/as-of" => "?organization=<ACME>",
+        "/log/proof/inclusion" => "?position=0&size=1",
+        "/log/proof/consistency" => "?from=0&to=1",
+        "/log/proof/receipt" => "?position=0",
         // It would go on.
-        "/v1/audit/stream" => format!("{path}?until_position=0"),
-        _ => path,
-    }
+        "/v1/audit/stream" => "?until_position=0",
+        "/v1/audit/who-could" => "?organization=<ACME>&permission=tokens:read",
+        "/v1/audit/diff" => "?organization=<ACME>&from=version:1",
+        _ => "",
+    };
+    path + query
 }
 
 /// What a parameter of the path stands for. What a deletion ends is there for nothing else.
@@ -427,6 +430,13 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
         ("sort", &["", "-", "--name", "name;drop", "created%20"]),
         ("expiring_before", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
         ("unused_since", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
+        ("time", &["", "soon", "2031-13-01T00:00:00Z", "1"]),
+        ("from", &["", "soon", "version:", "position:-1", "version:99999999", "1"]),
+        ("to", &["", "soon", "version:", "position:-1", "version:99999999", "1"]),
+        ("position", &["", "-1", "x", "99999999", "99999999999999999999"]),
+        ("version", &["", "-1", "x", "99999999", "99999999999999999999"]),
+        ("list", &["", "secrets", "Tokens", "tokens%00"]),
+        ("ended", &["", "1", "yes"]),
         ("role", &["", "%00", "a_b", "-"]),
         ("organization", &["", "never-was", "%00", "%e2%80%ae", "..", "a%2fb"]),
         ("project", &["never-was-either"]),

@@ -1,0 +1,195 @@
+use crate::commands::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::progress::Progress;
+use crate::output::{Format, print, table};
+use crate::serve::read_url;
+use domain::state::State;
+use eventlog::{Clock, Log};
+use projections::replay::{Difference, Replay, Report, replay};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How much of a file is read at once.
+const PAGE: usize = 8 * 1024 * 1024;
+/// Connections to the database: one page is read while another one's addresses are.
+const CONNECTIONS: u32 = 2;
+/// Differences that people are shown; JSON has them all, up to a thousand.
+const SHOWN: usize = 20;
+
+/// Fold the log anew and decide every recorded use again
+///
+/// From export files with the whole log, without any server or database; or from a database, of which nothing is
+/// changed. Each use that comes out differently is reported with its position. Exits with 1 if there is one, and if the
+/// log does not fold.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  chancery audit replay export-1.ndjson export-2.ndjson
+  zstd -dc export.ndjson.zst | chancery audit replay -
+  DATABASE_URL=postgres://auditor@db/chancery chancery audit replay")]
+pub(crate) struct Args {
+    /// Files of the log's exact lines, the first one first; - is standard input. Without any, --database-url is read
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The Postgres that holds the log
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// Threads [default: as many as there are cores]
+    #[arg(long, value_name = "COUNT", value_parser = crate::commands::count)]
+    threads: Option<usize>,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let clock = Clock::new(0);
+    let begun = clock.monotonic();
+    let replaying = args.threads.map_or_else(Replay::default, Replay::new);
+    let (report, state) = match (&args.files[..], args.database_url.filter(|url| !url.is_empty())) {
+        ([], Some(url)) => from_database(context, replaying, &url).await?,
+        ([], None) => {
+            let text = "nothing to replay: name export files, - for standard input, or --database-url";
+            return Err(Failure::Usage(text.to_owned()));
+        }
+        (files, _) => from_files(context, replaying, files)?,
+    };
+    if report.lines == 0 {
+        return Err(Failure::Other("there is no line to replay".to_owned()));
+    }
+    let took = clock.monotonic().saturating_sub(begun);
+    match context.output.format() {
+        Format::Json => context.output.json(&json(&report, &state).to_string())?,
+        _ => print(&text(&report, &state, took))?,
+    }
+    Ok(if report.differing == 0 { Exit::Success } else { Exit::Failed })
+}
+
+async fn from_database(context: &Context, replaying: Replay, url: &str) -> Result<(Report, State), Failure> {
+    let options = read_url(url).map_err(|error| Failure::Usage(format!("{error:#}")))?;
+    let log =
+        Log::connect(options, CONNECTIONS).await.map_err(|error| Failure::Unavailable(error.to_string()))?;
+    let mut progress: Option<Progress> = None;
+    let ended = replay(&log, replaying, |done, whole| {
+        progress.get_or_insert_with(|| Progress::new(whole, context.options.quiet)).reach(done);
+    });
+    let ended = ended.await;
+    if let Some(progress) = &mut progress {
+        progress.finish();
+    }
+    ended.map_err(|error| Failure::Other(format!("the log does not replay: {error}")))
+}
+
+fn from_files(
+    context: &Context,
+    mut replaying: Replay,
+    files: &[PathBuf],
+) -> Result<(Report, State), Failure> {
+    let sizes = files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|found| found.len());
+    let mut progress = Progress::new(sizes.sum(), context.options.quiet);
+    let mut done = 0;
+    for file in files {
+        let cannot = |error: &dyn std::fmt::Display| Failure::Other(format!("{}: {error}", file.display()));
+        let mut input = open(file).map_err(|error| cannot(&error))?;
+        let mut buffer = Vec::new();
+        loop {
+            let before = buffer.len();
+            let read = input.by_ref().take(PAGE as u64).read_to_end(&mut buffer);
+            let read = read.map_err(|error| cannot(&error))?;
+            let is_end = read == 0;
+            let newline = buffer[before..].iter().rposition(|byte| *byte == b'\n').map(|at| before + at);
+            // The last line need not have a newline.
+            let (end, next) = match newline {
+                Some(at) => (at, at + 1),
+                None if is_end => (before, before),
+                None => continue,
+            };
+            if end > 0 {
+                let lines = std::str::from_utf8(&buffer[..end]).map_err(|error| cannot(&error))?;
+                let page = replaying.read(lines).map_err(|error| cannot(&error))?;
+                replaying.take(&page).map_err(|error| cannot(&error))?;
+            }
+            buffer.drain(..next);
+            done += read as u64;
+            progress.reach(done);
+            if is_end {
+                break;
+            }
+        }
+    }
+    progress.finish();
+    replaying.finish().map_err(|error| Failure::Other(error.to_string()))
+}
+
+fn open(file: &Path) -> std::io::Result<Box<dyn Read>> {
+    if file == Path::new("-") {
+        return Ok(Box::new(std::io::stdin().lock()));
+    }
+    if file.is_dir() {
+        return Err(std::io::Error::new(ErrorKind::IsADirectory, "a file is needed, and this is a folder"));
+    }
+    Ok(Box::new(File::open(file)?))
+}
+
+fn root(report: &Report) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(report.root)
+}
+
+fn json(report: &Report, state: &State) -> serde_json::Value {
+    let view = |difference: &Difference| {
+        serde_json::json!({
+            "position": difference.position,
+            "token": difference.token,
+            "recorded": difference.recorded,
+            "decided": difference.decided,
+        })
+    };
+    serde_json::json!({
+        "lines": report.lines,
+        "version": report.lifecycle,
+        "root": root(report),
+        "tokens": state.tokens().len(),
+        "uses": {
+            "all": report.uses(),
+            "same": report.same,
+            "standing": report.standing,
+            "admin": report.admin_uses,
+            "without_address": report.without_address,
+            "too_far_back": report.too_far_back,
+            "differing": report.differing,
+        },
+        "differences": report.differences.iter().map(view).collect::<Vec<_>>(),
+    })
+}
+
+fn text(report: &Report, state: &State, took: Duration) -> String {
+    let rate = u128::from(report.lines) * 1_000 / took.as_millis().max(1);
+    let some = |count: u64| if count == 0 { String::new() } else { count.to_string() };
+    let mut text = table::pairs(&[
+        ("LINES", format!("{} in {:.1} s, {rate} a second", report.lines, took.as_secs_f64())),
+        ("VERSION", report.lifecycle.to_string()),
+        ("ROOT", root(report)),
+        ("TOKENS", state.tokens().len().to_string()),
+        ("USES", report.uses().to_string()),
+        ("  THE SAME", report.same.to_string()),
+        ("  CALLS OF THE API, IN FORCE", some(report.standing)),
+        ("  OF THE ADMIN TOKEN", some(report.admin_uses)),
+        ("  WITHOUT THEIR ADDRESS", some(report.without_address)),
+        ("  TOO FAR BACK", some(report.too_far_back)),
+        ("  DIFFERENT", report.differing.to_string()),
+    ]);
+    if !report.differences.is_empty() {
+        let row = |difference: &Difference| {
+            let cells = [
+                difference.position.to_string(),
+                difference.token.clone(),
+                difference.recorded.to_owned(),
+                difference.decided.clone(),
+            ];
+            cells.map(|cell| (cell, table::Tone::Plain)).to_vec()
+        };
+        let rows = report.differences.iter().take(SHOWN).map(row).collect();
+        text.push('\n');
+        text.push_str(&table::columns(&["POSITION", "TOKEN", "RECORDED", "DECIDED"], rows, false));
+    }
+    text
+}

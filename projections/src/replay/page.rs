@@ -1,0 +1,121 @@
+//! A page of lines, read on several threads.
+
+use super::tree::{Hash, leaf};
+use domain::line::Line;
+use domain::replay::{Clock, UseLine};
+use std::thread;
+use thiserror::Error;
+
+/// So few bytes are not worth another thread.
+const FEW: usize = 64 * 1024;
+
+/// A line at which a replay cannot go on.
+#[derive(Debug, Error)]
+#[error("position {position}: {why}")]
+pub struct Stopped {
+    /// Where it stands.
+    pub position: u64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// One line.
+pub(super) enum Item<'t> {
+    /// A use, read the fast way.
+    Use(UseLine<'t>, &'t str),
+    /// Any other line.
+    Line(Box<Line>, &'t str),
+}
+
+impl<'t> Item<'t> {
+    pub(super) fn read(text: &'t str, clock: &mut Clock) -> Result<Self, String> {
+        if let Some(used) = UseLine::read(text, clock) {
+            return Ok(Self::Use(used, text));
+        }
+        let line = Line::read(text).map_err(|error| error.to_string())?;
+        Ok(Self::Line(Box::new(line), text))
+    }
+
+    /// A lifecycle line.
+    pub(super) fn lifecycle(&self) -> Option<&Line> {
+        match self {
+            Self::Line(line, _) if line.event.is_lifecycle() => Some(line),
+            _ => None,
+        }
+    }
+
+    /// A use of a token, and its line.
+    pub(super) fn used(&self) -> Option<(UseLine<'_>, &'t str)> {
+        match self {
+            Self::Use(used, text) => Some((*used, text)),
+            Self::Line(line, text) => Some((UseLine::of(line)?, text)),
+        }
+    }
+}
+
+/// Lines that were read and not folded yet.
+pub struct Page<'t>(Vec<Part<'t>>);
+
+struct Part<'t> {
+    items: Vec<Item<'t>>,
+    leaves: Vec<Hash>,
+}
+
+impl<'t> Page<'t> {
+    pub(super) fn read(first: u64, lines: &'t str, threads: usize) -> Result<Self, Stopped> {
+        let texts = cut(lines, lines.len().div_ceil(threads).max(FEW));
+        let parts = match &texts[..] {
+            [only] => vec![read(only)],
+            _ => thread::scope(|scope| {
+                let running: Vec<_> = texts.into_iter().map(|text| scope.spawn(move || read(text))).collect();
+                running.into_iter().map(|part| part.join().expect("reading does not panic")).collect()
+            }),
+        };
+        let mut page = Self(Vec::with_capacity(parts.len()));
+        let mut position = first;
+        for part in parts {
+            let part = part.map_err(|(index, why)| Stopped { position: position + index, why })?;
+            position += part.items.len() as u64;
+            page.0.push(part);
+        }
+        Ok(page)
+    }
+
+    pub(super) fn leaves(&self) -> impl Iterator<Item = &Hash> {
+        self.0.iter().flat_map(|part| &part.leaves)
+    }
+
+    pub(super) fn chunks(&self) -> impl Iterator<Item = &[Item<'t>]> {
+        self.0.iter().map(|part| part.items.as_slice())
+    }
+
+    /// The commitments to addresses that answers may rest on.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &str> {
+        let used = self.0.iter().flat_map(|part| &part.items).filter_map(Item::used);
+        used.filter_map(
+            |(used, _)| if used.operation.is_some() { used.actor_address } else { used.client_address },
+        )
+    }
+}
+
+/// Parts of about `size` bytes, of whole lines.
+fn cut(lines: &str, size: usize) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = lines;
+    while let Some(end) = rest.bytes().skip(size).position(|byte| byte == b'\n').map(|end| end + size) {
+        parts.push(&rest[..end]);
+        rest = &rest[end + 1..];
+    }
+    parts.push(rest);
+    parts
+}
+
+fn read(lines: &str) -> Result<Part<'_>, (u64, String)> {
+    let mut clock = Clock::default();
+    let mut part = Part { items: Vec::new(), leaves: Vec::new() };
+    for (index, text) in (0..).zip(lines.split('\n')) {
+        part.leaves.push(leaf(text));
+        part.items.push(Item::read(text, &mut clock).map_err(|why| (index, why))?);
+    }
+    Ok(part)
+}
