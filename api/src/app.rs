@@ -4,6 +4,7 @@ use crate::admin::AdminToken;
 use crate::auth::Session;
 use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
 use crate::error::{invalid, problem, unauthenticated};
+use crate::exports::seats::Seats;
 use crate::front::Front;
 use crate::leaks::partner::PartnerKeys;
 use crate::limits::{Counted, Limited, Limits, Rates};
@@ -44,6 +45,7 @@ struct Shared {
     metrics: Registry,
     limits: Limits,
     partner_keys: PartnerKeys,
+    exports: Seats,
 }
 
 /// What a node's API is told.
@@ -98,6 +100,11 @@ impl App {
     /// Whose signatures on reports of leaks are believed.
     pub(crate) fn partner_keys(&self) -> &PartnerKeys {
         &self.0.partner_keys
+    }
+
+    /// Who is served an export.
+    pub(crate) fn exports(&self) -> &Seats {
+        &self.0.exports
     }
 
     /// Counts a call of a caller whose credential is in force, or of an address; refuses one that is too many.
@@ -260,7 +267,8 @@ impl App {
     }
 }
 
-fn counted(caller: &Caller) -> Counted {
+/// A caller as it is counted.
+pub(crate) fn counted(caller: &Caller) -> Counted {
     caller.token().map_or(Counted::AdminToken, |token| Counted::Token(token.id))
 }
 
@@ -270,8 +278,9 @@ pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
     let edge = Metrics::register(&mut registry);
     system::metrics::register(&mut registry, node.live());
     let limits = Limits::new(options.rates, node.live().clock(), &mut registry);
+    let exports = Seats::new(&mut registry);
     let Options { admin, partner_keys, with_metrics, .. } = options;
-    let app = App(Arc::new(Shared { node, admin, metrics: registry, limits, partner_keys }));
+    let app = App(Arc::new(Shared { node, admin, metrics: registry, limits, partner_keys, exports }));
     let (routes, document) = openapi::routes();
     let mut routes = routes.with_state(app.clone()).merge(crate::edge::docs::routes(&document));
     if with_metrics {

@@ -13,6 +13,7 @@ mod change;
 pub mod edge;
 mod error;
 mod explain;
+mod exports;
 mod front;
 mod instance;
 mod invitations;

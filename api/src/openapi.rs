@@ -2,8 +2,8 @@
 
 use crate::app::App;
 use crate::{
-    explain, instance, invitations, leaks, members, organizations, policies, projects, roles, sweeps, system,
-    tokens, users, verify,
+    explain, exports, instance, invitations, leaks, members, organizations, policies, projects, roles,
+    sweeps, system, tokens, users, verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -75,6 +75,8 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(roles::define::define_shared, roles::list::list_shared))
         .routes(routes!(roles::show::show_shared, roles::change::change_shared, roles::retire::retire_shared))
         .routes(routes!(explain::explain))
+        .routes(routes!(exports::export::export))
+        .routes(routes!(exports::manifest::manifest))
         .routes(routes!(invitations::create::create, invitations::list::list))
         .routes(routes!(invitations::show::show, invitations::withdraw::withdraw))
         .routes(routes!(invitations::reissue::reissue))

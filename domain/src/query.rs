@@ -3,9 +3,11 @@
 //! [`authorize`] says whether a read is allowed at all; the functions below it find what is read, and leave out what
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
+mod exports;
 mod people;
 mod roles;
 
+pub use exports::{exported, reviewed};
 pub use people::{invitation, invitations, member, members, user, users};
 pub use roles::{Census, role, roles};
 
@@ -80,6 +82,10 @@ pub enum Read {
     Leaks,
     /// What an import would come to.
     Import,
+    /// The log or, with an organization by name or id, its part.
+    Export(Option<String>),
+    /// Who may do what in an organization, by name or id, and does.
+    AccessReview(String),
 }
 
 impl Read {
@@ -101,6 +107,7 @@ impl Read {
             | Self::Explain(_) => Some("tokens:read"),
             Self::Leaks => Some("leaks:read"),
             Self::Import => Some("tokens:import"),
+            Self::Export(_) | Self::AccessReview(_) => Some(exports::PERMISSION),
             Self::Members(_)
             | Self::Member(..)
             | Self::Invitations(_)
@@ -128,12 +135,15 @@ impl Read {
             | Self::Policy(organization)
             | Self::Sweep(Some(organization))
             | Self::Members(organization)
-            | Self::Invitations(organization) => Some(format!("organization:{organization}")),
+            | Self::Invitations(organization)
+            | Self::AccessReview(organization) => Some(format!("organization:{organization}")),
             Self::Member(organization, user) => Some(format!("organization:{organization} user:{user}")),
             Self::Invitation(organization, id) => Some(format!("invitation:{organization}/{id}")),
             Self::User(user) => Some(format!("user:{user}")),
             Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
-            Self::Roles(organization) => organization.as_ref().map(|own| format!("organization:{own}")),
+            Self::Roles(organization) | Self::Export(organization) => {
+                organization.as_ref().map(|own| format!("organization:{own}"))
+            }
             Self::Role(organization, role) => Some(role_object(organization.as_deref(), role)),
             Self::Explain(question) => Some(question.subject.object()),
             Self::Tokens(scope) => scope.as_ref().map(ScopeText::object),
@@ -184,6 +194,8 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),
         Read::Leaks => caller.require_somewhere(state, "leaks:read", own),
         Read::Import => caller.require_somewhere(state, "tokens:import", own),
+        Read::Export(organization) => exported(state, caller, organization.as_deref()).map(drop),
+        Read::AccessReview(text) => reviewed(state, caller, text).map(drop),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod ends;
 mod explain;
+mod export;
 mod import;
 mod instance;
 mod leak;
@@ -15,9 +16,11 @@ mod role;
 mod token;
 mod verify;
 
+pub use crate::exports::Format as ExportFormat;
 pub use crate::page::Page;
 pub use ends::{Contents, Delete, OrganizationStatus, StatusChange, Suspend, TokenCounts};
 pub use explain::{AllowingGrant, Draft, Explain, ExplainedLink, Explanation};
+pub use export::ExportManifest;
 pub use import::{Import, ImportAnswer, ImportKey, ImportOutcome, Imported};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
 pub use leak::{Leak, LeakReport};

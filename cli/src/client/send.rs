@@ -38,7 +38,7 @@ impl Received {
     }
 
     /// Whether the same request may be answered otherwise a moment later.
-    fn is_passing(&self) -> bool {
+    pub(super) fn is_passing(&self) -> bool {
         matches!(self.status.as_u16(), 429 | 502..=504)
     }
 }
@@ -84,7 +84,11 @@ pub(super) async fn patiently(
 }
 
 async fn receive(http: &Client, request: Request) -> Result<Received, reqwest::Error> {
-    let response = http.execute(request).await?;
+    read(http.execute(request).await?).await
+}
+
+/// An answer whose head is there, to its end.
+pub(super) async fn read(response: Response) -> Result<Received, reqwest::Error> {
     let text = |response: &Response, name: &str| {
         response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };

@@ -3,6 +3,7 @@
 //! A command reads its flags, asks where it may, makes its call and hands the answer to the output. It decides nothing
 //! that the server decides.
 
+mod audit;
 mod auth;
 mod completions;
 mod ends;
@@ -54,6 +55,9 @@ pub(crate) enum Command {
     /// Secrets that were seen where they should not be
     #[command(subcommand, alias = "leaks")]
     Leak(leak::Command),
+    /// What happened, who did it, and when
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Log in and out
     #[command(subcommand)]
     Auth(auth::Command),
@@ -99,6 +103,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Token(command) => token::run(context, command).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Leak(command) => leak::run(context, command).await,
+        Command::Audit(command) => audit::run(context, command).await,
         Command::Auth(command) => auth::run(context, command).await,
         Command::Whoami => whoami::run(context).await,
         Command::Completions(args) => completions::run(&args),

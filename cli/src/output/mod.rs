@@ -4,6 +4,7 @@
 
 pub(crate) mod escape;
 mod people;
+pub(crate) mod progress;
 pub(crate) mod rows;
 pub(crate) mod table;
 pub(crate) mod times;

@@ -8,6 +8,7 @@ mod bounded;
 mod conditions;
 mod cuts;
 mod ends;
+mod exports;
 mod faults;
 mod golden;
 mod hostile;

@@ -1,16 +1,15 @@
 //! `token import`: keys that were issued elsewhere, from a file.
 
 mod file;
-mod progress;
 
 use crate::client::Client;
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::escape::plain;
+use crate::output::progress::Progress;
 use crate::output::{self, Format};
 use api::wire::{Import, ImportAnswer, ImportKey, Scope};
 use file::{Row, Rows};
-use progress::Progress;
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::PathBuf;

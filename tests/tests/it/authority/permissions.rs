@@ -15,6 +15,8 @@ fn onlooker(permission: &str) -> (Value, &'static str) {
         "instance:update" | "organizations:create" => (json!({"instance": true}), "instance-auditor"),
         "organizations:read" | "projects:read" | "roles:read" | "tokens:read" | "policies:read"
         | "leaks:read" | "members:read" => (acme, "verifier"),
+        "audit:read" => (acme, "member"),
+        "audit:read" => (acme, "member"),
         _ => (acme, "auditor"),
     }
 }

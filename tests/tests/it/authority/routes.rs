@@ -104,6 +104,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ];
     routes.extend(tokens());
     routes.extend(people());
+    routes.extend(exports());
     routes
 }
 
@@ -133,6 +134,14 @@ fn tokens() -> [Route; 13] {
             }]}))
             .stranger(200),
         Route::new("GET", "/v1/leaks", "leaks:read").stranger(200),
+    ]
+}
+
+/// Those that take the record away.
+fn exports() -> [Route; 2] {
+    [
+        Route::new("GET", "/v1/audit/export", "audit:read").stranger(403),
+        Route::new("GET", "/v1/audit/export/manifest", "audit:read").stranger(403),
     ]
 }
 

@@ -413,6 +413,9 @@ fn queries(operation: &Operation, all: &mut Vec<Case>) {
         ("project", &["never-was-either"]),
         ("permission", &["", "a", "*", "a:*", "a:b%00"]),
         ("resource", &["", "%0a", "%e2%80%ae"]),
+        ("from_position", &["", "-1", "x", "1.5", "99999999999999999999", "%00"]),
+        ("until_position", &["", "-1", "x", "1.5", "99999999999999999999", "%00"]),
+        ("format", &["", "xml", "NDJSON", "csv%00"]),
         ("replacement", &["", "never-was", "instance-admin", "verifier%00", "<ACME>", "a%2fb"]),
     ];
     for (name, values) in wrong {

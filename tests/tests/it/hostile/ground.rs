@@ -249,6 +249,7 @@ impl Caller {
             (_, Some(_), None) => May::Yes,
             (Home::Acme, _, Some(needed))
                 if operation.template.starts_with("/v1/instance")
+                    || operation.template.starts_with("/v1/audit/export")
                     || ["organizations:create", "organizations:suspend", "organizations:delete"]
                         .contains(&needed)
                     || operation.template.starts_with("/v1/roles")

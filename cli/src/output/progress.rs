@@ -5,19 +5,19 @@ use std::io::{IsTerminal as _, Write as _};
 /// Characters of the bar.
 const WIDTH: u64 = 40;
 
-pub(super) struct Progress {
+pub(crate) struct Progress {
     whole: u64,
     shown: Option<u64>,
     is_on: bool,
 }
 
 impl Progress {
-    pub(super) fn new(whole: u64, quiet: bool) -> Self {
+    pub(crate) fn new(whole: u64, quiet: bool) -> Self {
         Self { whole: whole.max(1), shown: None, is_on: !quiet && std::io::stderr().is_terminal() }
     }
 
     /// So much of the whole is done. What does not change the bar is not drawn.
-    pub(super) fn reach(&mut self, done: u64) {
+    pub(crate) fn reach(&mut self, done: u64) {
         let percent = (done.min(self.whole) * 100) / self.whole;
         if !self.is_on || self.shown == Some(percent) {
             return;
@@ -29,13 +29,13 @@ impl Progress {
     }
 
     /// Makes room for a line of text.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if self.shown.take().is_some() {
             let _ = write!(anstream::stderr(), "\r\u{1b}[2K");
         }
     }
 
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.clear();
     }
 }
