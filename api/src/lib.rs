@@ -30,6 +30,7 @@ mod people;
 mod policies;
 mod projects;
 mod respond;
+mod reviews;
 mod roles;
 mod sweeps;
 mod system;

@@ -2,8 +2,8 @@
 
 use crate::app::App;
 use crate::{
-    explain, exports, instance, invitations, leaks, members, organizations, policies, projects, roles,
-    sweeps, system, tokens, users, verify,
+    explain, exports, instance, invitations, leaks, members, organizations, policies, projects, reviews,
+    roles, sweeps, system, tokens, users, verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -77,6 +77,7 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(explain::explain))
         .routes(routes!(exports::export::export))
         .routes(routes!(exports::manifest::manifest))
+        .routes(routes!(reviews::access::review))
         .routes(routes!(invitations::create::create, invitations::list::list))
         .routes(routes!(invitations::show::show, invitations::withdraw::withdraw))
         .routes(routes!(invitations::reissue::reissue))

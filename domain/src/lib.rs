@@ -20,6 +20,7 @@ pub mod lineage;
 #[cfg(test)]
 mod model;
 pub mod name;
+pub mod needs;
 pub mod network;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
@@ -31,6 +32,7 @@ pub mod policy;
 pub mod preview;
 pub mod query;
 pub mod rejection;
+pub mod review;
 pub mod role;
 pub mod scope;
 pub mod secret;

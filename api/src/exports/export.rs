@@ -26,7 +26,7 @@ pub(crate) struct ExportQuery {
     /// `ndjson` when absent: the exact lines. `csv` and `parquet` have one row a line.
     #[param(inline)]
     format: Option<Format>,
-    /// Only this organization's lines, by its name or id. In NDJSON each line of the others is its leaf hash.
+    /// Only this organization's lines, by its name or id. In NDJSON leaf hashes stand for the others'.
     organization: Option<String>,
     /// The first position; 0 when absent.
     from_position: Option<u64>,

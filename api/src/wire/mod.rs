@@ -11,6 +11,7 @@ mod organization;
 mod people;
 mod policy;
 mod problem;
+mod review;
 mod revoke_tokens;
 mod role;
 mod token;
@@ -32,6 +33,7 @@ pub use people::{
 };
 pub use policy::{OrganizationPolicy, OrganizationPolicyChange, PolicyHits, Sweep, Swept, SweptToken};
 pub use problem::{FieldProblem, Problem};
+pub use review::{AccessReview, HeldPermissions, Person, ReviewedToken, UsedPermission};
 pub use revoke_tokens::{RevokeTokens, RevokedTokens, TokenFilter};
 pub use role::{Level, NewRole, RetiredRole, Role, RoleChange};
 pub use token::{

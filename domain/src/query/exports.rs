@@ -27,7 +27,10 @@ pub fn reviewed<'a>(
     text: &str,
 ) -> Result<&'a Arc<Organization>, Rejection> {
     let found = find_organization(state, caller, text)?;
-    caller.require(state, PERMISSION, Scope::Organization(found.id))?;
+    // Nothing of it is left out, so that nothing is confirmed that was not seen.
+    for permission in [PERMISSION, "tokens:read", "members:read"] {
+        caller.require(state, permission, Scope::Organization(found.id))?;
+    }
     Ok(found)
 }
 

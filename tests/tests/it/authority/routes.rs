@@ -138,10 +138,11 @@ fn tokens() -> [Route; 13] {
 }
 
 /// Those that take the record away.
-fn exports() -> [Route; 2] {
+fn exports() -> [Route; 3] {
     [
         Route::new("GET", "/v1/audit/export", "audit:read").stranger(403),
         Route::new("GET", "/v1/audit/export/manifest", "audit:read").stranger(403),
+        Route::new("GET", "/v1/organizations/{organization}/access-review", "audit:read"),
     ]
 }
 

@@ -1,7 +1,8 @@
-//! The log, taken away.
+//! The log, taken away, and what it says about access.
 
 mod command_line;
 mod files;
+mod review;
 mod walls;
 
 use chancery_tests::{Actor, Answer};
