@@ -67,18 +67,18 @@ impl Encoder {
             Self::Gzip(encoder) => {
                 encoder.write_all(piece)?;
                 if is_last {
-                    encoder.try_finish()?
+                    encoder.try_finish()?;
                 } else {
-                    encoder.flush()?
+                    encoder.flush()?;
                 }
                 Ok(std::mem::take(encoder.get_mut()))
             }
             Self::Zstd(encoder) => {
                 encoder.write_all(piece)?;
                 if is_last {
-                    encoder.do_finish()?
+                    encoder.do_finish()?;
                 } else {
-                    encoder.flush()?
+                    encoder.flush()?;
                 }
                 Ok(std::mem::take(encoder.get_mut()))
             }
@@ -121,7 +121,7 @@ mod tests {
             match encoding {
                 Encoding::Identity => read = String::from_utf8(sent).unwrap(),
                 Encoding::Gzip => {
-                    drop(flate2::read::GzDecoder::new(&*sent).read_to_string(&mut read).unwrap())
+                    let _ = flate2::read::GzDecoder::new(&*sent).read_to_string(&mut read).unwrap();
                 }
                 Encoding::Zstd => read = String::from_utf8(zstd::decode_all(&*sent).unwrap()).unwrap(),
             }

@@ -86,7 +86,7 @@ impl Run {
 
 enum Body {
     Ndjson(Vec<u8>),
-    Csv(csv::Writer<Vec<u8>>),
+    Csv(Box<csv::Writer<Vec<u8>>>),
     Parquet(Box<Parquet>),
 }
 
@@ -97,7 +97,7 @@ impl File {
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(Vec::new());
                 writer.write_record(COLUMNS.iter().map(|(name, ..)| name))?;
-                Body::Csv(writer)
+                Body::Csv(Box::new(writer))
             }
             Format::Parquet => Body::Parquet(Box::new(Parquet::new()?)),
         };
@@ -158,7 +158,7 @@ impl File {
             Body::Csv(writer) => {
                 writer.flush()?;
                 let next = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-                Ok(std::mem::replace(writer, next).into_inner()?)
+                Ok(std::mem::replace(&mut **writer, next).into_inner()?)
             }
             Body::Parquet(writer) => Ok(writer.take()),
         }
@@ -235,7 +235,7 @@ mod tests {
         let part = written(Format::Ndjson, Some(1), &(0..100));
         let all = written(Format::Ndjson, None, &(0..100));
         let all: Vec<_> = all.lines().collect();
-        let run = |position| {
+        let run = |position: usize| {
             format!("{{\"position\":{position},\"leaves\":[\"{}\"]}}", leaf_hash(all[position - 4]))
         };
         let own = |index: usize| all[index].to_owned();

@@ -55,7 +55,12 @@ fn path(operation: &Operation) -> String {
     let path = path.replace("{role}", shared);
     let path = path.replace("{user}", own(operation, "user"));
     let path = path.replace("{invitation}", own(operation, "invitation"));
-    if operation.template == "/v1/authorize" { format!("{path}?organization=<ACME>") } else { path }
+    match &*operation.template {
+        "/v1/authorize" => format!("{path}?organization=<ACME>"),
+        // The log grows with every request.
+        "/v1/audit/export" | "/v1/audit/export/manifest" => format!("{path}?until_position=1"),
+        _ => path,
+    }
 }
 
 /// What a parameter of the path stands for. What a deletion ends is there for nothing else.

@@ -76,9 +76,9 @@ fn list_changes(out: &mut String, changes: &Changes) {
 
 fn section(out: &mut String, one: &ReviewedToken) {
     let token = &one.token;
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<section class=\"token\"><h3>{} <code>{}</code></h3>\n",
+        "<section class=\"token\"><h3>{} <code>{}</code></h3>",
         escape(&token.name),
         escape(&token.prefix)
     );
