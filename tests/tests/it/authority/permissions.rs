@@ -16,7 +16,6 @@ fn onlooker(permission: &str) -> (Value, &'static str) {
         "organizations:read" | "projects:read" | "roles:read" | "tokens:read" | "policies:read"
         | "leaks:read" | "members:read" => (acme, "verifier"),
         "audit:read" => (acme, "member"),
-        "audit:read" => (acme, "member"),
         _ => (acme, "auditor"),
     }
 }
