@@ -1,6 +1,6 @@
 use super::folder::Folder;
 use crate::client::{Broken, Client};
-use crate::commands::{Context, not_a_secret};
+use crate::commands::Context;
 use crate::failure::Failure;
 use crate::output::progress::Progress;
 use crate::output::{self, Format};
@@ -14,7 +14,7 @@ const ATTEMPTS: u32 = 5;
 /// The pause after the first attempt; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Write the log, or an organization's part of it, to files
+/// Write the log or, with --org, an organization's part of it to files
 ///
 /// Files of up to 100,000 lines, and `manifest.json`, which says their positions, lines and SHA-256. What is received is
 /// compared with what the server says of it. An export that was cut off, or that is to go up to now, is gone on with by
@@ -31,9 +31,6 @@ pub(crate) struct Args {
     /// The folder, which is made when it is not there
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Only this organization's lines, by name or id; --org does not choose it
-    #[arg(long, value_name = "ORG", value_parser = not_a_secret)]
-    organization: Option<String>,
     /// The first position
     #[arg(long, value_name = "POSITION", default_value_t = 0, conflicts_with = "resume")]
     from_position: u64,
@@ -67,11 +64,13 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let client = context.client()?;
     let mut folder =
         Folder::open(&args.out, args.resume, client.authority(), (args.format.format(), args.from_position))?;
+    let organization = context.options.organization();
+    let organization = organization.as_deref();
     let begins = folder.next();
     let mut progress = None;
     let mut end = args.until_position;
     while end.is_none_or(|end| folder.next() < end) {
-        let part = describe(&client, args, folder.next(), end).await?;
+        let part = describe(&client, args, organization, folder.next(), end).await?;
         if folder.manifest.organization != part.organization && !folder.manifest.files.is_empty() {
             let text =
                 "the folder holds an export of another part; give the same --organization, or another folder";
@@ -84,7 +83,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         }
         let bar = progress
             .get_or_insert_with(|| Progress::new(end - begins, context.output.format() != Format::Table));
-        fetch(&client, args, &part, &mut folder).await?;
+        fetch(&client, (args, organization), &part, &mut folder).await?;
         bar.reach(folder.next() - begins);
     }
     if let Some(mut progress) = progress {
@@ -94,8 +93,9 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let manifest = &folder.manifest;
     match context.output.format() {
         Format::Table => output::print(&format!(
-            "{} lines of positions {} to {} in {} files; {}\n",
+            "{} lines of {} at positions {} to {} in {} files; {}\n",
             manifest.lines,
+            organization.unwrap_or("the whole log"),
             manifest.from_position,
             manifest.until_position,
             manifest.files.len(),
@@ -107,7 +107,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn query(args: &Args, from: u64, to: Option<u64>) -> Vec<(&'static str, String)> {
+fn query(args: &Args, organization: Option<&str>, from: u64, to: Option<u64>) -> Vec<(&'static str, String)> {
     let format = match args.format {
         Kind::Ndjson => "ndjson",
         Kind::Csv => "csv",
@@ -115,7 +115,7 @@ fn query(args: &Args, from: u64, to: Option<u64>) -> Vec<(&'static str, String)>
     };
     let mut query = vec![("format", format.to_owned()), ("from_position", from.to_string())];
     query.extend(to.map(|to| ("until_position", to.to_string())));
-    query.extend(args.organization.clone().map(|organization| ("organization", organization)));
+    query.extend(organization.map(|organization| ("organization", organization.to_owned())));
     query
 }
 
@@ -123,12 +123,13 @@ fn query(args: &Args, from: u64, to: Option<u64>) -> Vec<(&'static str, String)>
 async fn describe(
     client: &Client,
     args: &Args,
+    organization: Option<&str>,
     from: u64,
     end: Option<u64>,
 ) -> Result<ExportManifest, Failure> {
     let to = end.map(|end| end.min(from + FILE));
     let path = ["v1", "audit", "export", "manifest"];
-    Ok(client.get::<ExportManifest>(&path, &query(args, from, to)).await?.value)
+    Ok(client.get::<ExportManifest>(&path, &query(args, organization, from, to)).await?.value)
 }
 
 /// Positions of a file, the most that the server describes at once.
@@ -137,7 +138,7 @@ const FILE: u64 = 100_000;
 /// Receives a file, again if it did not come as it was described.
 async fn fetch(
     client: &Client,
-    args: &Args,
+    (args, organization): (&Args, Option<&str>),
     part: &ExportManifest,
     folder: &mut Folder,
 ) -> Result<(), Failure> {
@@ -146,7 +147,11 @@ async fn fetch(
         let mut received = folder.receive(part)?;
         let path = ["v1", "audit", "export"];
         let problem = match client
-            .download(&path, &query(args, part.from_position, Some(part.until_position)), &mut received)
+            .download(
+                &path,
+                &query(args, organization, part.from_position, Some(part.until_position)),
+                &mut received,
+            )
             .await
         {
             Ok(()) if received.sha256() == part.sha256 => return folder.keep(part, received),

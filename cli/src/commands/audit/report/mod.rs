@@ -5,7 +5,7 @@ mod html;
 mod rows;
 
 use crate::client::Client;
-use crate::commands::{Context, not_a_secret};
+use crate::commands::Context;
 use crate::failure::Failure;
 use crate::output::{self, Format};
 use api::wire::{AccessReview, Member, ReviewedToken};
@@ -25,9 +25,6 @@ const PAGE: &str = "500";
   chancery audit report --organization acme --out review-2026-q4
   chancery audit report --organization acme --since review-2026-q3/access-review.json --out review-2026-q4")]
 pub(crate) struct Args {
-    /// The organization, by name or id; that of --org when absent
-    #[arg(long, value_name = "ORG", value_parser = not_a_secret)]
-    organization: Option<String>,
     /// The last report's access-review.json
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
@@ -53,10 +50,7 @@ pub(super) struct Report {
 pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let last = args.since.as_deref().map(read).transpose()?;
     let client = context.client()?;
-    let organization = match &args.organization {
-        Some(organization) => organization.clone(),
-        None => context.organization(&client).await?,
-    };
+    let organization = context.organization(&client).await?;
     let report = gather(&client, &organization).await?;
     if let Some(last) = last.as_ref().filter(|last| last.organization != report.organization) {
         return Err(Failure::Usage(format!(
