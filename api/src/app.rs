@@ -5,6 +5,7 @@ use crate::audit::stream::Streams;
 use crate::auth::Session;
 use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
 use crate::error::{invalid, problem, unauthenticated};
+use crate::exports::seats::Seats;
 use crate::front::Front;
 use crate::leaks::partner::PartnerKeys;
 use crate::limits::{Counted, Limited, Limits, Rates};
@@ -48,6 +49,7 @@ struct Shared {
     partner_keys: PartnerKeys,
     mail: Option<Mailer>,
     streams: Streams,
+    exports: Seats,
 }
 
 /// What a node's API is told.
@@ -120,6 +122,11 @@ impl App {
     /// The streams that are open.
     pub(crate) fn streams(&self) -> &Streams {
         &self.0.streams
+    }
+
+    /// Who is served an export.
+    pub(crate) fn exports(&self) -> &Seats {
+        &self.0.exports
     }
 
     /// Counts a call of a caller whose credential is in force, or of an address; refuses one that is too many.
@@ -314,8 +321,9 @@ pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
     if let Some(mail) = &mail {
         mail.register(&mut registry);
     }
-    let streams = Streams::new(&mut registry);
-    let app = App(Arc::new(Shared { node, admin, metrics: registry, limits, partner_keys, mail, streams }));
+    let (streams, exports) = (Streams::new(&mut registry), Seats::new(&mut registry));
+    let metrics = registry;
+    let app = App(Arc::new(Shared { node, admin, metrics, limits, partner_keys, mail, streams, exports }));
     let (routes, document) = openapi::routes();
     let mut routes = routes.with_state(app.clone()).merge(crate::edge::docs::routes(&document));
     if with_metrics {

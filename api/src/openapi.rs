@@ -2,8 +2,8 @@
 
 use crate::app::App;
 use crate::{
-    audit, explain, history, instance, invitations, leaks, log, members, organizations, policies, projects,
-    roles, sweeps, system, tokens, users, verify,
+    audit, explain, exports, history, instance, invitations, leaks, log, members, organizations, policies,
+    projects, reviews, roles, sweeps, system, tokens, users, verify,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -75,9 +75,6 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(roles::define::define_shared, roles::list::list_shared))
         .routes(routes!(roles::show::show_shared, roles::change::change_shared, roles::retire::retire_shared))
         .routes(routes!(explain::explain))
-        .routes(routes!(history::as_of::as_of))
-        .routes(routes!(history::who_could::who_could))
-        .routes(routes!(history::diff::diff))
         .routes(routes!(invitations::create::create, invitations::list::list))
         .routes(routes!(invitations::show::show, invitations::withdraw::withdraw))
         .routes(routes!(invitations::reissue::reissue))
@@ -94,25 +91,37 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(tokens::show::show, tokens::update::update, tokens::revoke::delete))
         .routes(routes!(tokens::rotate::rotate))
         .routes(routes!(tokens::revoke::revoke))
+        .merge(large)
+        .merge(record())
+        .routes(routes!(tokens::revoke_tokens::revoke_tokens))
+        .routes(routes!(tokens::lineage::show))
+        .routes(routes!(system::health::healthz))
+        .routes(routes!(system::health::readyz))
+        .split_for_parts();
+    (router, serde_json::to_value(plain_paths(document)).expect("the document is plain data"))
+}
+
+/// Those of auditors: the record, the past, and what proves them.
+fn record() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(history::as_of::as_of))
+        .routes(routes!(history::who_could::who_could))
+        .routes(routes!(history::diff::diff))
+        .routes(routes!(exports::export::export))
+        .routes(routes!(exports::manifest::manifest))
+        .routes(routes!(reviews::access::review))
         .routes(routes!(tokens::history::history))
         .routes(routes!(tokens::uses::uses))
         .routes(routes!(audit::events::list))
         .routes(routes!(audit::stream::stream))
         .routes(routes!(audit::views::show))
         .routes(routes!(audit::views::rebuild))
-        .merge(large)
-        .routes(routes!(tokens::revoke_tokens::revoke_tokens))
-        .routes(routes!(tokens::lineage::show))
         .routes(routes!(log::checkpoint::checkpoint))
         .routes(routes!(log::tile::tile))
         .routes(routes!(log::entries::entries))
         .routes(routes!(log::inclusion::inclusion))
         .routes(routes!(log::consistency::consistency))
         .routes(routes!(log::receipt::receipt))
-        .routes(routes!(system::health::healthz))
-        .routes(routes!(system::health::readyz))
-        .split_for_parts();
-    (router, serde_json::to_value(plain_paths(document)).expect("the document is plain data"))
 }
 
 /// The document has no word for a parameter that goes over several parts of the path: it names it like any other.

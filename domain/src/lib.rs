@@ -21,6 +21,7 @@ pub mod lineage;
 #[cfg(test)]
 mod model;
 pub mod name;
+pub mod needs;
 pub mod network;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
@@ -33,6 +34,7 @@ pub mod preview;
 pub mod query;
 pub mod rejection;
 pub mod replay;
+pub mod review;
 pub mod role;
 pub mod scope;
 pub mod secret;

@@ -4,11 +4,13 @@
 //! the caller may not see. Both look at the state that they are given, so a read is checked again where it happens.
 
 mod audit;
+mod exports;
 mod history;
 mod people;
 mod roles;
 
 pub use audit::{AUDIT, audited, used_token};
+pub use exports::{exported, reviewed};
 pub use history::{Sight, history};
 pub use people::{invitation, invitations, member, members, user, users};
 pub use roles::{Census, role, roles};
@@ -100,6 +102,10 @@ pub enum Read {
     RebuildAuditViews,
     /// The state as it stood, at a scope or the caller's own.
     Past(Option<ScopeText>),
+    /// The log or, with an organization by name or id, its part.
+    Export(Option<String>),
+    /// Who may do what in an organization, by name or id, and does.
+    AccessReview(String),
 }
 
 impl Read {
@@ -122,9 +128,14 @@ impl Read {
             | Self::Explain(_) => Some("tokens:read"),
             Self::Leaks => Some("leaks:read"),
             Self::Import => Some("tokens:import"),
-            Self::Audit(_) | Self::Uses(_) | Self::AuditViews | Self::Past(_) | Self::Tree | Self::Lines => {
-                Some(AUDIT)
-            }
+            Self::Audit(_)
+            | Self::Uses(_)
+            | Self::AuditViews
+            | Self::Past(_)
+            | Self::Export(_)
+            | Self::AccessReview(_)
+            | Self::Tree
+            | Self::Lines => Some(AUDIT),
             Self::RebuildAuditViews => Some("instance:update"),
             Self::Members(_)
             | Self::Member(..)
@@ -157,12 +168,15 @@ impl Read {
             | Self::Policy(organization)
             | Self::Sweep(Some(organization))
             | Self::Members(organization)
-            | Self::Invitations(organization) => Some(format!("organization:{organization}")),
+            | Self::Invitations(organization)
+            | Self::AccessReview(organization) => Some(format!("organization:{organization}")),
             Self::Member(organization, user) => Some(format!("organization:{organization} user:{user}")),
             Self::Invitation(organization, id) => Some(format!("invitation:{organization}/{id}")),
             Self::User(user) => Some(format!("user:{user}")),
             Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
-            Self::Roles(organization) => organization.as_ref().map(|own| format!("organization:{own}")),
+            Self::Roles(organization) | Self::Export(organization) => {
+                organization.as_ref().map(|own| format!("organization:{own}"))
+            }
             Self::Role(organization, role) => Some(role_object(organization.as_deref(), role)),
             Self::Explain(question) => Some(question.subject.object()),
             Self::Tokens(scope) | Self::Audit(scope) | Self::Past(scope) => {
@@ -224,6 +238,8 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::AuditViews => caller.require(state, AUDIT, Scope::Instance),
         Read::RebuildAuditViews => caller.require(state, "instance:update", Scope::Instance),
         Read::Past(scope) => history(state, caller, scope.as_ref()).map(drop),
+        Read::Export(organization) => exported(state, caller, organization.as_deref()).map(drop),
+        Read::AccessReview(text) => reviewed(state, caller, text).map(drop),
     }
 }
 

@@ -38,5 +38,5 @@ pub use recorder::Recorder;
 pub use scribe::Scribe;
 pub use seal::{SealKey, unseal};
 pub use sweep::{Inactive, Sweep};
-pub use usage::{LastUse, Moment};
+pub use usage::{LastUse, Moment, UsedPermissions};
 pub use work::{Answered, Call, Client, Failure, Inquiry, Outcome, Outsider, Presented, Work};

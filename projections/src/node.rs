@@ -10,7 +10,7 @@ use crate::scribe::{Desk, Scribe};
 use crate::seal;
 use crate::sweep::{Inactive, Sweeper};
 use crate::tree::Integrator;
-use crate::usage::{self, Feed, LastUse, Usage};
+use crate::usage::{self, Feed, LastUse, Usage, UsedPermissions};
 use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
 use domain::decide::{Command, Request, Resume, RotateLogKey, Start};
 use domain::event::{Answers, InstancePolicy, LogPlace};
@@ -339,6 +339,15 @@ impl Node {
         with_days: bool,
     ) -> Result<HashMap<TokenId, LastUse>, eventlog::Error> {
         self.usage.last_uses(tokens, with_days).await
+    }
+
+    /// What tokens were ever used for, and the size of the log that this stands for at least.
+    pub async fn permissions_used(
+        &self,
+        tokens: &[TokenId],
+    ) -> Result<(UsedPermissions, u64), eventlog::Error> {
+        let (reach, _) = self.usage.reach().await?;
+        Ok((self.usage.permissions(tokens).await?, reach))
     }
 
     /// The generator of ids and secrets.

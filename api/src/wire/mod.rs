@@ -3,6 +3,7 @@
 mod audit;
 mod ends;
 mod explain;
+mod export;
 mod history;
 mod import;
 mod instance;
@@ -13,15 +14,18 @@ mod people;
 mod policy;
 mod problem;
 mod proof;
+mod review;
 mod revoke_tokens;
 mod role;
 mod token;
 mod verify;
 
+pub use crate::exports::Format as ExportFormat;
 pub use crate::page::Page;
 pub use audit::{AuditEvent, AuditGeneration, AuditViews};
 pub use ends::{Contents, Delete, OrganizationStatus, StatusChange, Suspend, TokenCounts};
 pub use explain::{AllowingGrant, Draft, Explain, ExplainedLink, Explanation};
+pub use export::ExportManifest;
 pub use history::{AccessChange, AccessDiff, AsOf, Moment, PastMember, WhoCould};
 pub use import::{Import, ImportAnswer, ImportKey, ImportOutcome, Imported};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
@@ -35,6 +39,7 @@ pub use people::{
 pub use policy::{OrganizationPolicy, OrganizationPolicyChange, PolicyHits, Sweep, Swept, SweptToken};
 pub use problem::{FieldProblem, Problem};
 pub use proof::{ConsistencyProof, InclusionProof};
+pub use review::{AccessReview, HeldPermissions, Person, ReviewedToken, UsedPermission};
 pub use revoke_tokens::{RevokeTokens, RevokedTokens, TokenFilter};
 pub use role::{Level, NewRole, RetiredRole, Role, RoleChange};
 pub use token::{

@@ -5,6 +5,7 @@
 
 pub(crate) mod address;
 pub(crate) mod credential;
+mod download;
 pub(crate) mod login;
 pub(crate) mod options;
 pub(crate) mod secret_file;
@@ -15,6 +16,7 @@ use crate::failure::{Failure, Refusal};
 use crate::output::Output;
 use api::wire::{Page, Problem};
 use credential::Credential;
+pub(crate) use download::Broken;
 use eventlog::Random;
 use options::Options;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH};

@@ -38,7 +38,7 @@ impl Received {
     }
 
     /// Whether the same request may be answered otherwise a moment later.
-    fn is_passing(&self) -> bool {
+    pub(super) fn is_passing(&self) -> bool {
         matches!(self.status.as_u16(), 429 | 502..=504)
     }
 }

@@ -1,13 +1,11 @@
 //! Who may look at the state as it stood.
 
+use super::AUDIT;
 use crate::authority::Caller;
 use crate::decide::ScopeText;
 use crate::rejection::Rejection;
 use crate::scope::Scope;
 use crate::state::State;
-
-/// What looking into the past needs.
-const AUDIT: &str = "audit:read";
 
 /// How far somebody sees into the past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

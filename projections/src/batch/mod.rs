@@ -14,6 +14,7 @@ use domain::decide::{self, Decision, Request};
 use domain::event::{self, Event, TokenImported};
 use domain::id::OrganizationId;
 use domain::line::{self, Line};
+use domain::needs::permission_behind;
 use domain::query;
 use domain::rejection::Rejection;
 use domain::secret::Secret;
@@ -23,6 +24,7 @@ use domain::verify::{self, Place, Verdict};
 use eventlog::{Draft, Personal, Random, Sealed};
 use record::{Refusal, permission_of};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A commit in the making. All its lines share one time.
 pub(crate) struct Batch<'a> {
@@ -260,7 +262,9 @@ impl<'a> Batch<'a> {
                 return Err(Rejection::invalid("body", "its values together", expected));
             }
             self.events.push(line);
-            seen = Seen { permission: None, address, agent };
+            let is_narrowed = matches!(event, Event::TokenMinted(minted) if minted.narrowed);
+            let permission = permission_behind(line::type_of(event), is_narrowed).map(Arc::from);
+            seen = Seen { permission, address, agent };
         }
         // What a decision made no use of is not kept.
         let lines = String::from_utf8_lossy(&self.lines[written..]);

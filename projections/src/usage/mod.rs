@@ -26,7 +26,7 @@ use domain::time::Timestamp;
 use eventlog::{Error, Log, Random};
 use parking_lot::Mutex;
 use sqlx::FromRow as _;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -45,6 +45,7 @@ const RIGHTS: &[(&str, &str)] = &[
     ("chancery_views.audit_events", "SELECT, INSERT, DELETE"),
     ("chancery_views.audit_uses", "SELECT, INSERT, UPDATE, DELETE"),
     ("chancery_views.usage_days", "SELECT, INSERT, UPDATE, DELETE"),
+    ("chancery_views.usage_permissions", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 /// How often the log is looked at, and how soon after that the table is written when there is little to write.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -88,6 +89,9 @@ struct Held {
     leaving: Totals,
     leaving_to: u64,
 }
+
+/// What tokens were used for, and when last.
+pub type UsedPermissions = HashMap<TokenId, BTreeMap<String, Timestamp>>;
 
 /// A size of the log, and the commit that ends there.
 pub(crate) type Reach = (u64, Uuid);
@@ -225,6 +229,8 @@ impl Usage {
                  RETURNING 1
              ), days AS (
                  DELETE FROM chancery_views.usage_days WHERE EXISTS (SELECT FROM reset)
+             ), permissions AS (
+                 DELETE FROM chancery_views.usage_permissions WHERE EXISTS (SELECT FROM reset)
              )
              DELETE FROM chancery_views.usage WHERE EXISTS (SELECT FROM reset)",
         )
@@ -292,6 +298,7 @@ impl Usage {
         }
         for rows in rows.chunks(ROWS) {
             write::last_uses(&self.log, kept.term, rows).await?;
+            write::permissions(&self.log, kept.term, rows).await?;
             write::days(&self.log, kept.term, rows, to_db(kept.taken.0)).await?;
         }
         let pause = (self.live.clock().monotonic().saturating_sub(began) * SHARE).clamp(PERIOD, LONGEST);
@@ -339,6 +346,28 @@ impl Usage {
         let mut found =
             if with_days { self.known_with_days(tokens).await? } else { self.known(tokens).await? };
         view::resolve(&self.log, &mut found).await?;
+        Ok(found)
+    }
+
+    /// What tokens were ever used for, and when last, to within an hour.
+    pub(crate) async fn permissions(&self, tokens: &[TokenId]) -> Result<UsedPermissions, Error> {
+        let mut found = UsedPermissions::new();
+        let mut used = |token, permission: String, at: Timestamp| {
+            let all: &mut BTreeMap<String, Timestamp> = found.entry(token).or_default();
+            all.entry(permission).and_modify(|known| *known = at.max(*known)).or_insert(at);
+        };
+        // Before the table is read: what leaves memory meanwhile is in it by then.
+        {
+            let held = self.held.lock();
+            for token in tokens {
+                for total in [&held.fresh, &held.leaving].into_iter().filter_map(|held| held.get(token)) {
+                    total.permissions.iter().for_each(|(text, at)| used(*token, text.to_string(), *at));
+                }
+            }
+        }
+        for (token, permission, at) in view::read_permissions(&self.log, tokens).await? {
+            used(token, permission, at);
+        }
         Ok(found)
     }
 

@@ -3,6 +3,7 @@
 use crate::people::Commitment;
 use domain::event::Use;
 use domain::id::TokenId;
+use domain::needs::permission_behind;
 use domain::time::Timestamp;
 use domain::verify::Code;
 use eventlog::Commit;
@@ -26,6 +27,8 @@ pub(crate) struct Tally {
     pub(crate) used: u64,
     pub(crate) refused: u64,
     pub(crate) last: Option<Seen>,
+    /// What else it was used for.
+    pub(crate) earlier: Vec<Arc<str>>,
     pub(crate) last_refused: Option<(Code, Seen)>,
 }
 
@@ -36,14 +39,24 @@ pub(crate) type Tallies = HashMap<TokenId, Tally, RandomState>;
 pub(crate) fn count_use(tallies: &mut Tallies, token: TokenId, count: u32, seen: Seen) {
     let tally = tallies.entry(token).or_default();
     tally.used += u64::from(count);
-    tally.last = Some(seen);
+    let known = tally.last.replace(seen).and_then(|seen| seen.permission);
+    let last = tally.last.as_ref().and_then(|seen| seen.permission.as_ref());
+    // Most uses of a token are for one thing.
+    if let Some(known) = known.filter(|known| last != Some(known) && !tally.earlier.contains(known)) {
+        tally.earlier.push(known);
+    }
 }
+
+/// Permissions of a token that are held at most before they are written: a role that is a wildcard has no end of them.
+const PERMISSIONS: usize = 256;
 
 /// The uses of one token, taken together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Total {
     pub(crate) last: Option<(Timestamp, Seen)>,
     pub(crate) last_refused: Option<(Timestamp, Code, Seen)>,
+    /// For what, and when last.
+    pub(crate) permissions: Vec<(Arc<str>, Timestamp)>,
     /// By the day: used, refused.
     pub(crate) days: Vec<(i64, u64, u64)>,
 }
@@ -51,6 +64,17 @@ pub(crate) struct Total {
 impl Total {
     /// Takes in what came later, or at the same time.
     pub(crate) fn add(&mut self, at: Timestamp, tally: Tally, is_counted: bool) {
+        let last = tally.last.iter().filter_map(|seen| seen.permission.as_ref());
+        for permission in tally.earlier.iter().chain(last) {
+            let has_room = self.permissions.len() < PERMISSIONS;
+            match self.permissions.iter_mut().find(|(known, _)| known == permission) {
+                Some((_, known)) => *known = at.max(*known),
+                None if has_room => {
+                    self.permissions.push((Arc::clone(permission), at));
+                }
+                None => {}
+            }
+        }
         if let Some(seen) = tally.last.filter(|_| self.last.as_ref().is_none_or(|(known, _)| at >= *known)) {
             self.last = Some((at, seen));
         }
@@ -79,6 +103,8 @@ struct LineOf<'a> {
     at: Timestamp,
     #[serde(borrow)]
     actor: ActorOf<'a>,
+    #[serde(default)]
+    narrowed: bool,
 }
 
 #[derive(Deserialize)]
@@ -113,7 +139,7 @@ pub(crate) fn uses_of(
             count_line(&mut tallies, &used, line.actor.token, &caller);
         } else if let Some(actor) = line.actor.token {
             let seen = Seen {
-                permission: None,
+                permission: permission_behind(&line.kind, line.narrowed).map(Arc::from),
                 address: commitment(line.actor.address.as_deref()),
                 agent: commitment(line.actor.agent.as_deref()),
             };
@@ -242,7 +268,7 @@ mod tests {
                 (1, 2, 0, Some((3, Some("a:b"))), None),
                 (2, 2, 3, Some((4, Some(ASKING))), refused(5)),
                 (3, 0, 1, None, refused(4)),
-                (4, 1, 0, Some((6, None)), None),
+                (4, 1, 0, Some((6, Some("tokens:mint"))), None),
             ]
         );
     }

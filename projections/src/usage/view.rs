@@ -158,6 +158,21 @@ pub(super) async fn read_days(log: &Log, tokens: &[TokenId]) -> Result<Vec<Day>,
         .collect())
 }
 
+/// What the table has of what tokens were used for.
+pub(super) async fn read_permissions(
+    log: &Log,
+    tokens: &[TokenId],
+) -> Result<Vec<(TokenId, String, Timestamp)>, Error> {
+    let ids: Vec<Uuid> = tokens.iter().map(|token| token.0).collect();
+    let reading = sqlx::query(
+        "SELECT token, permission, (extract(epoch FROM last_used_at) * 1000000)::int8
+         FROM chancery_views.usage_permissions WHERE token = ANY ($1)",
+    )
+    .bind(ids);
+    let found = rows::<(Uuid, String, i64)>(log, reading).await?.into_iter();
+    Ok(found.map(|(id, text, at)| (TokenId(id), text, Timestamp::from_micros(at))).collect())
+}
+
 /// Puts addresses and agents in the place of their commitments. What has been erased is left out.
 pub(super) async fn resolve(log: &Log, found: &mut HashMap<TokenId, LastUse>) -> Result<(), Error> {
     let moments = found.values().flat_map(|known| [&known.used, &known.refused]).flatten();

@@ -83,6 +83,36 @@ pub(super) async fn last_uses(log: &Log, term: i64, rows: &[(TokenId, Total)]) -
     log.run("writing the usage view", writing).await.map(drop)
 }
 
+/// Writes what tokens were used for. A time is moved on by the hour, so that a token in steady use is not written again.
+pub(super) async fn permissions(log: &Log, term: i64, rows: &[(TokenId, Total)]) -> Result<(), Error> {
+    let (mut tokens, mut permissions, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for (token, total) in rows {
+        for (permission, at) in &total.permissions {
+            tokens.push(token.0);
+            permissions.push(permission.to_string());
+            times.push(at.micros());
+        }
+    }
+    if tokens.is_empty() {
+        return Ok(());
+    }
+    let writing = sqlx::query(
+        "WITH keeper AS MATERIALIZED (
+             SELECT 1 AS one FROM chancery_views.progress WHERE view = 'usage' AND term = $1 FOR SHARE
+         )
+         INSERT INTO chancery_views.usage_permissions AS known (token, permission, last_used_at)
+         SELECT new.token, new.permission, 'epoch'::timestamptz + new.at * interval '1 microsecond'
+         FROM keeper, unnest($2::uuid[], $3::text[], $4::int8[]) AS new (token, permission, at)
+         ON CONFLICT (token, permission) DO UPDATE SET last_used_at = EXCLUDED.last_used_at
+         WHERE known.last_used_at < EXCLUDED.last_used_at - interval '1 hour'",
+    )
+    .bind(term)
+    .bind(tokens)
+    .bind(permissions)
+    .bind(times);
+    log.run("writing the usage view", writing).await.map(drop)
+}
+
 /// Adds the uses of days to rows that do not count them yet; from then on they count the log to `through`.
 pub(super) async fn days(log: &Log, term: i64, rows: &[(TokenId, Total)], through: i64) -> Result<(), Error> {
     let (mut tokens, mut days, mut used, mut refused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -9,6 +9,7 @@ mod bounded;
 mod conditions;
 mod cuts;
 mod ends;
+mod exports;
 mod faults;
 mod golden;
 mod history;

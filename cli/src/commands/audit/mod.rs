@@ -3,9 +3,12 @@
 mod as_of;
 mod diff;
 mod events;
+mod export;
 mod filter;
+mod folder;
 mod rebuild;
 mod replay;
+mod report;
 mod tail;
 mod views;
 mod who_could;
@@ -37,6 +40,10 @@ pub(crate) enum Command {
     WhoCould(who_could::Args),
     /// Fold the log anew and decide every recorded use again
     Replay(replay::Args),
+    /// Write the log, or an organization's part of it, to files
+    Export(export::Args),
+    /// Write a review of who may do what in an organization
+    Report(report::Args),
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
@@ -49,6 +56,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
         Command::AsOf(args) => as_of::run(context, args).await?,
         Command::Diff(args) => diff::run(context, args).await?,
         Command::WhoCould(args) => who_could::run(context, args).await?,
+        Command::Export(args) => export::run(context, &args).await?,
+        Command::Report(args) => report::run(context, &args).await?,
         Command::Replay(args) => return replay::run(context, args).await,
     }
     Ok(Exit::Success)

@@ -119,6 +119,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(proofs());
     routes.extend(of_the_record());
     routes.extend(history());
+    routes.extend(exports());
     routes
 }
 
@@ -181,6 +182,15 @@ fn history() -> [Route; 3] {
         Route::new("GET", "/v1/audit/who-could", "audit:read")
             .query("?organization=acme&permission=tokens:mint"),
         Route::new("GET", "/v1/audit/diff", "audit:read").query("?organization=acme&from=version:1"),
+    ]
+}
+
+/// Those that take the record away.
+fn exports() -> [Route; 3] {
+    [
+        Route::new("GET", "/v1/audit/export", "audit:read").stranger(403),
+        Route::new("GET", "/v1/audit/export/manifest", "audit:read").stranger(403),
+        Route::new("GET", "/v1/organizations/{organization}/access-review", "audit:read"),
     ]
 }
 

@@ -252,6 +252,7 @@ impl Caller {
             (Home::Acme, _, Some(needed))
                 if operation.template.starts_with("/v1/instance")
                     || ["/v1/audit/views", "/v1/audit/rebuild"].contains(&&*operation.template)
+                    || operation.template.starts_with("/v1/audit/export")
                     || ["organizations:create", "organizations:suspend", "organizations:delete"]
                         .contains(&needed)
                     || operation.template.starts_with("/v1/roles")

@@ -1,0 +1,27 @@
+use crate::exports::Format;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// What a file of an export holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExportManifest {
+    /// What it is written as.
+    #[schema(inline)]
+    pub format: Format,
+    /// Whose lines; absent where everybody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Uuid>,
+    /// Its first position.
+    pub from_position: u64,
+    /// The position before which it ends.
+    pub until_position: u64,
+    /// The size that the log had.
+    pub size: u64,
+    /// The lines of the log that it shows.
+    pub lines: u64,
+    /// How long it is.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal digits.
+    pub sha256: String,
+}
