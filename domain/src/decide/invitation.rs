@@ -12,7 +12,7 @@ use crate::rejection::Rejection;
 use crate::role;
 use crate::scope::{Grant, Scope};
 use crate::secret::{Kind, Secret, SecretHash};
-use crate::state::{Invitation, InvitationStatus, Role, State, Status};
+use crate::state::{Invitation, InvitationStatus, Role, State, Status, Token};
 use crate::time::Timestamp;
 use crate::verify::Code;
 use std::sync::Arc;
@@ -281,12 +281,21 @@ fn still_holds(state: &State, invitation: &Invitation, at: Timestamp) -> bool {
         (_, Some(id)) => state.tokens().get(id),
         (By::Token(..) | By::Session(_) | By::Partner(_) | By::Anonymous, None) => None,
     };
-    // A session stands for its person, who outlasts it, and holds nothing any more when the person has left.
-    let giver = giver.filter(|token| token.session || state.status(token, at) == Status::Live);
-    let Some(caller) = giver.map(Caller::of_token) else { return false };
+    let Some(caller) = giver.and_then(|token| giver_now(state, token, at)) else { return false };
     let role = state.role(invitation.place.organization(), &invitation.role);
     caller.may(state, "members:invite", invitation.place)
         && role.is_some_and(|role| require_may_give(state, &caller, invitation.place, role).is_ok())
+}
+
+/// Who gave an invitation out, with what it holds now. A session stands for its person, who outlasts its time and holds
+/// what the memberships give. A session that was revoked stands for nobody: whoever had it may not have been the person.
+fn giver_now(state: &State, token: &Arc<Token>, at: Timestamp) -> Option<Caller> {
+    match (token.person.filter(|_| token.session), token.scope.organization()) {
+        (Some(user), Some(organization)) => {
+            state.own_revocation(token).is_none().then(|| state.person(organization, user))
+        }
+        _ => (state.status(token, at) == Status::Live).then(|| Caller::of_token(token)),
+    }
 }
 
 fn issue(at: Timestamp, giving: &Giving, told: Told) -> Result<(Issue, Option<Secret>), Rejection> {
@@ -492,13 +501,14 @@ mod tests {
     #[test]
     fn the_authority_of_the_inviter_is_looked_at_again() {
         let mut world = World::with_tenants();
-        let ends: [fn(&mut World, crate::id::TokenId, UserId); 3] = [
+        let ends: [fn(&mut World, crate::id::TokenId, UserId); 4] = [
+            |world, _, _| world.pass(SESSION),
             |world, session, _| drop(world.revoke(&admin(), session, false).unwrap()),
             |world, _, user| drop(world.set_role(&admin(), "acme", user, "member").unwrap()),
             |world, _, user| drop(world.remove(&admin(), "acme", user, TokensFate::default()).unwrap()),
         ];
-        // The end of the session is not the end of the person.
-        for (end, holds) in ends.into_iter().zip([true, false, false]) {
+        // The end of the session's time is not the end of the person.
+        for (end, holds) in ends.into_iter().zip([true, false, false, false]) {
             let (user, session) = world.join("acme", "admin");
             let inviter = world.caller(session);
             let (_, text) = world.invite(&inviter, "acme", "admin").unwrap();
@@ -509,6 +519,18 @@ mod tests {
         let inviter = world.caller(token);
         let (_, text) = world.invite(&inviter, "acme", "admin").unwrap();
         world.revoke(&admin(), token, false).unwrap();
+        assert!(over(world.accept(&text.unwrap())).starts_with("is void"));
+    }
+
+    #[test]
+    fn nobody_returns_through_an_invitation_of_a_session_that_was_revoked() {
+        let mut world = World::with_tenants();
+        world.join("acme", "owner");
+        let (user, session) = world.join("acme", "owner");
+        let caller = world.caller(session);
+        let (_, text) = world.invite(&caller, "acme", "owner").unwrap();
+        world.revoke(&caller, session, false).unwrap();
+        world.offboard(&admin(), user, TokensFate::default()).unwrap();
         assert!(over(world.accept(&text.unwrap())).starts_with("is void"));
     }
 
