@@ -295,7 +295,7 @@ impl State {
             reason: revoked.reason,
             note: revoked.note.clone(),
             cause,
-            cascade,
+            cascade: cascade.then_some(version),
             version,
         };
         let slot = self.tokens.slot_of(root).ok_or_else(|| missing("token", root))?;
@@ -303,7 +303,9 @@ impl State {
         // Revoked again with cascade, a token keeps the record of its first revocation.
         let own = match first {
             None => Arc::new(end(None)),
-            Some(first) if cascade && !first.cascade => Arc::new(Revocation { cascade, ..(**first).clone() }),
+            Some(first) if cascade && first.cascade.is_none() => {
+                Arc::new(Revocation { cascade: Some(version), ..(**first).clone() })
+            }
             Some(first) => Arc::clone(first),
         };
         self.change_token(root, |token| token.revocation = Some(own))?;
@@ -341,7 +343,7 @@ impl State {
             reason: revoked.reason,
             note: revoked.note.clone(),
             cause: None,
-            cascade: false,
+            cascade: None,
             version: self.counters.version,
         };
         self.end_chosen(line.org, revoked.filter.clone(), revocation);

@@ -138,5 +138,5 @@ impl State {
 
 fn deletion(line: &Line, version: u64, reason: Reason, note: Option<&str>) -> Arc<Revocation> {
     let (at, by, note) = (line.at, line.actor.by.clone(), note.map(Into::into));
-    Arc::new(Revocation { at, by, reason, note, cause: None, cascade: true, version })
+    Arc::new(Revocation { at, by, reason, note, cause: None, cascade: Some(version), version })
 }

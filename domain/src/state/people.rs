@@ -640,5 +640,5 @@ fn inviter(line: &Line) -> Inviter {
 fn removal(line: &Line, version: u64) -> Arc<Revocation> {
     let (at, by) = (line.at, line.actor.by.clone());
     let reason = Reason::MemberRemoved;
-    Arc::new(Revocation { at, by, reason, note: None, cause: None, cascade: false, version })
+    Arc::new(Revocation { at, by, reason, note: None, cause: None, cascade: None, version })
 }
