@@ -49,6 +49,19 @@ pub fn lineage(state: &State, caller: &Caller, id: TokenId, extent: Extent) -> R
     Ok(Lineage { token, ancestors, descendants, is_cut: is_cut_above || is_cut_below })
 }
 
+/// So many are looked at to count those that a caller may read of what one token minted.
+const COUNTED: usize = 10_000;
+
+/// How many of the tokens that a token minted the caller may read.
+pub fn minted(state: &State, caller: &Caller, token: &Token) -> usize {
+    // What a token mints acts inside its scope.
+    if caller.may(state, "tokens:read", token.scope) {
+        return state.tokens().minted_by(token.id);
+    }
+    let seen = |child: &&Arc<Token>| query::token(state, caller, child.id).is_ok();
+    state.tokens().children(token.id).take(COUNTED).filter(seen).count()
+}
+
 fn ancestors(state: &State, caller: &Caller, token: &Token, limit: usize) -> (Vec<Ancestor>, bool) {
     let mut found = Vec::new();
     let mut next = token.parent;
@@ -81,7 +94,8 @@ fn descendants(
         let (id, depth) = above;
         if depth == extent.depth {
             let mut last = std::iter::once(id).chain(found[next..].iter().map(|(token, _)| token.id));
-            let is_cut = last.any(|id| state.tokens().minted_by(id) > 0);
+            let is_cut =
+                last.any(|id| state.tokens().get(id).is_some_and(|one| minted(state, caller, one) > 0));
             return (found, is_cut);
         }
         for child in state.tokens().children(id) {
