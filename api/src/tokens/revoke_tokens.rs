@@ -69,7 +69,7 @@ async fn preview(
     }
     let mut tokens: Vec<wire::Token> =
         live.read(|state| preview.first.iter().map(|token| super::view(state, token, at)).collect());
-    super::add_last_used(app, &mut tokens).await;
+    super::add_last_used(app, session, &mut tokens).await;
     Ok(Answer::ok(wire::RevokedTokens { dry_run: true, count: preview.count, tokens }, position))
 }
 
