@@ -78,6 +78,7 @@ fn read_filter(filter: &wire::TokenFilter) -> Result<FilterText, Problem> {
     Ok(FilterText {
         scope: read_scope(&filter.scope)?,
         created_by: filter.created_by.clone(),
+        person: filter.person.clone(),
         created_from: time("created_from", &filter.created_from)?,
         created_before: time("created_before", &filter.created_before)?,
         role: filter.role.clone(),

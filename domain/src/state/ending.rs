@@ -217,7 +217,14 @@ mod tests {
 
     fn all(scope: &str) -> FilterText {
         let scope = scope_text(scope);
-        FilterText { scope, created_by: None, created_from: None, created_before: None, role: None }
+        FilterText {
+            scope,
+            created_by: None,
+            person: None,
+            created_from: None,
+            created_before: None,
+            role: None,
+        }
     }
 
     fn revoke(world: &mut World, by: &Caller, filter: FilterText, count: usize) -> Vec<&'static str> {
