@@ -176,4 +176,17 @@ mod tests {
         let found = lineage(&world.state, &caller, id, WHOLE).unwrap();
         assert_eq!(shape(&found), (vec![], vec![], false));
     }
+
+    #[test]
+    fn what_may_not_be_read_is_not_counted() {
+        let mut world = World::with_tenants();
+        let lone = world.mint("acme", &["verifier"]);
+        let caller = world.caller(lone);
+        world.narrow(&caller, None, |_| ()).unwrap();
+        let none = Extent { depth: 0, limit: 9 };
+        for (caller, count) in [(&caller, 0), (&admin(), 1)] {
+            assert_eq!(minted(&world.state, caller, world.token(lone)), count);
+            assert_eq!(lineage(&world.state, caller, lone, none).unwrap().is_cut, count > 0);
+        }
+    }
 }
