@@ -251,6 +251,7 @@ impl State {
 
     pub(super) fn add_token(&mut self, token: Token) {
         let id = token.id;
+        self.note_owner(token.scope, &token.grants);
         let journal = &mut self.journal;
         self.tokens.add(Arc::new(token), &mut |undo| {
             if let Some(journal) = journal {
@@ -325,6 +326,7 @@ impl State {
         let mut token = (*before).clone();
         change(&mut token);
         token.revision = self.counters.version;
+        self.note_owner(token.scope, &token.grants);
         let ends_otherwise = before.expires_at != token.expires_at
             || before.revocation.is_some() != token.revocation.is_some();
         let lived = if ends_otherwise { self.lives(id) } else { Vec::new() };

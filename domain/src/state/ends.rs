@@ -131,6 +131,7 @@ impl State {
         let deletion = Some(deletion(line, self.version(), Reason::ProjectDeleted, note));
         let revision = self.counters.version;
         self.put_project(Project { deletion, revision, ..(*project).clone() });
+        self.refresh_sessions_of(line, project.organization, id)?;
         self.recount_live_tokens(project.organization);
         Ok(())
     }
