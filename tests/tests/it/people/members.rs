@@ -114,9 +114,10 @@ async fn tokens_are_handed_over_to_who_could_have_minted_them() {
 async fn a_removal_lists_what_the_remover_may_read_and_nothing_before_it_is_allowed() {
     let world = World::new().await;
     let tenants = world.tenants().await;
-    let role = json!({"name": "remover", "permissions": ["members:remove", "tokens:verify", "tokens:mint"]});
+    let role = json!({"name": "remover", "level": "organization", "permissions": ["members:remove", "tokens:verify", "tokens:mint"]});
     tenants.owner.post("/v1/organizations/acme/roles", role).await.expect(201);
-    let minter = json!({"name": "minter", "permissions": ["tokens:mint", "tokens:verify"]});
+    let minter =
+        json!({"name": "minter", "level": "organization", "permissions": ["tokens:mint", "tokens:verify"]});
     tenants.owner.post("/v1/organizations/acme/roles", minter).await.expect(201);
     let remover = join(&world.node, "acme", "grace@example.org", "remover").await;
     let ada = join(&world.node, "acme", "ada@example.org", "minter").await;
