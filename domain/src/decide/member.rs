@@ -394,7 +394,7 @@ mod tests {
         world.set_role(&admin(), "acme/api", user, "project-reader").unwrap();
         let (organization, project, note) = ("acme".to_owned(), "web".to_owned(), None);
         let confirm = project.clone();
-        world.admin(Command::DeleteProject(DeleteProject { organization, project, note, confirm }));
+        world.admin(Command::DeleteProject(DeleteProject { organization, project, confirm, note }));
         assert_eq!(world.log_in(of_web, 0, None).unwrap_err(), Code::Revoked);
         let caller = world.log_in(of_both, 0, None).unwrap();
         assert_eq!(caller.token().unwrap().grants.len(), 1);

@@ -249,15 +249,12 @@ impl People {
 
     fn set_member(&mut self, key: MemberKey, member: Option<Arc<Member>>) -> PeopleUndo {
         let place = (key.1, key.0, key.2);
-        let before = match member {
-            Some(member) => {
-                self.places.insert(place);
-                self.members.insert(key, member)
-            }
-            None => {
-                self.places.remove(&place);
-                self.members.remove(&key)
-            }
+        let before = if let Some(member) = member {
+            self.places.insert(place);
+            self.members.insert(key, member)
+        } else {
+            self.places.remove(&place);
+            self.members.remove(&key)
         };
         PeopleUndo::Member(key, before)
     }
