@@ -110,7 +110,8 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "metadata") => Kind::Metadata,
         ("Scope" | "Explain", "organization" | "project")
         | ("NewInvitation" | "SetMemberRole" | "RemoveMember", "project")
-        | ("RemoveMember" | "Offboard", "to") => Kind::Reference,
+        | ("RemoveMember" | "Offboard", "to")
+        | ("TokenFilter", "person") => Kind::Reference,
         ("Verify", "organization" | "project") => Kind::Asked(128),
         ("Verify", "resource") => Kind::Asked(256),
         ("Verify" | "Explain", "permission") => Kind::Permission,
