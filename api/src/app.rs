@@ -294,10 +294,22 @@ impl App {
         at_least: Option<u64>,
         look: impl FnOnce(&State, &Caller) -> Result<R, Rejection>,
     ) -> Result<(R, u64), Problem> {
-        self.readable(&session, operation, read, at_least).await?;
+        self.read_by(&session, operation, read, at_least, look).await
+    }
+
+    /// The same where the answer needs another look.
+    pub(crate) async fn read_by<R>(
+        &self,
+        session: &Session,
+        operation: &'static str,
+        read: Read,
+        at_least: Option<u64>,
+        look: impl FnOnce(&State, &Caller) -> Result<R, Rejection>,
+    ) -> Result<(R, u64), Problem> {
+        self.readable(session, operation, read, at_least).await?;
         let position = self.node().live().position();
         let found = self.node().live().read(|state| {
-            let caller = self.again(state, &session)?;
+            let caller = self.again(state, session)?;
             look(state, &caller).map_err(|rejection| problem(&rejection.into()).at(position))
         })?;
         Ok((found, position))

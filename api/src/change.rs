@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::decide::{Command, Invite, Reissue, Repeat, Request};
 use domain::event::Subject;
+use domain::id::TokenId;
 use eventlog::Personal;
 use http::HeaderMap;
 use http::request::Parts;
@@ -118,6 +119,8 @@ fn fingerprint(key: &str, body: &str) -> String {
 /// A command that was done.
 pub(crate) struct Done {
     pub(crate) subject: Subject,
+    /// The tokens that somebody who leaves answered for.
+    pub(crate) tokens: Vec<TokenId>,
     /// The secret to hand out: a new one, or again that of a repeated request.
     pub(crate) secret: Option<String>,
     pub(crate) position: u64,
@@ -164,7 +167,7 @@ impl App {
         let work = Work::Command(Box::new(request), seal.clone());
         let call = Call { personal: conditions.personal, ..session.call(operation) };
         let answered = self.submit(call, work).await?;
-        let Outcome::Done { subject, secret, repeated } = answered.outcome else {
+        let Outcome::Done { subject, tokens, secret, repeated } = answered.outcome else {
             tracing::error!(operation, "a command was answered as something else");
             return Err(Problem::new(codes::INTERNAL));
         };
@@ -173,7 +176,7 @@ impl App {
             (None, Some(repeated), Some(seal)) => self.unseal(&seal, &repeated, subject).await?,
             (None, _, _) => None,
         };
-        Ok(Done { subject, secret, position: answered.position })
+        Ok(Done { subject, tokens, secret, position: answered.position })
     }
 
     /// The secret of a repeated request, while it is kept. Without it the answer is whole but for the secret. That it

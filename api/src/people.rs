@@ -1,13 +1,15 @@
 //! What the endpoints about people share: personal values in and out, and ids that a request names.
 
 use crate::app::App;
+use crate::auth::Session;
 use crate::edge::Problem;
 use crate::error::{invalid, problem};
 use crate::tokens;
 use crate::wire;
 use domain::decide::{ScopeText, TokensFate};
-use domain::id::{OrganizationId, TokenId, UserId};
+use domain::id::{TokenId, UserId};
 use domain::people::Fate;
+use domain::query;
 use domain::rejection::Rejection;
 use domain::scope::Scope;
 use domain::state::{State, Status, User};
@@ -100,9 +102,14 @@ pub(crate) fn view_tokens(app: &App, state: &State, ids: &[TokenId]) -> Vec<wire
     ids.iter().filter_map(|id| state.tokens().get(*id)).map(|token| tokens::view(state, token, at)).collect()
 }
 
-/// Every organization's id, where a person may have left tokens.
-pub(crate) fn organizations(state: &State) -> Vec<OrganizationId> {
-    state.organizations_after(None).map(|organization| organization.id).collect()
+/// Those of a change's tokens that who made it may read, as they are now. Who has ended its own credential by the change
+/// may read nothing more.
+pub(crate) fn view_readable(app: &App, session: &Session, ids: &[TokenId]) -> Vec<wire::Token> {
+    app.node().live().read(|state| {
+        let Ok(caller) = app.again(state, session) else { return Vec::new() };
+        let readable = |id: &TokenId| query::token(state, &caller, *id).is_ok();
+        view_tokens(app, state, &ids.iter().copied().filter(readable).collect::<Vec<_>>())
+    })
 }
 
 /// A person, with commitments where the values belong.

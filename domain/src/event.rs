@@ -296,6 +296,9 @@ pub struct TokenFilter {
     /// Those that this token minted, under whichever prefix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TokenId>,
+    /// Those that this person answers for, with the person's sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<UserId>,
     /// Those minted then or later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_from: Option<Timestamp>,
@@ -314,6 +317,7 @@ impl TokenFilter {
             && self.created_before.is_none_or(|end| token.created_at < end)
             && self.project.is_none_or(|project| token.scope.project() == Some(project))
             && self.parent.is_none_or(|parent| token.parent == Some(parent))
+            && self.person.is_none_or(|person| token.person == Some(person))
             && self.created_by.as_ref().is_none_or(|by| token.created_by == *by)
             && self.role.as_ref().is_none_or(|role| token.grants.iter().any(|grant| grant.role == *role))
     }

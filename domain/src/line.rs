@@ -624,6 +624,7 @@ mod tests {
                     project: Some(ProjectId(id(2))),
                     created_by: Some(By::AdminToken),
                     parent: Some(TokenId(id(4))),
+                    person: Some(UserId(id(3))),
                     created_from: Some(Timestamp::MIN),
                     created_before: Some(at("2026-11-22T10:15:00Z")),
                     role: Some(Name::label("member").unwrap()),

@@ -49,6 +49,19 @@ pub fn lineage(state: &State, caller: &Caller, id: TokenId, extent: Extent) -> R
     Ok(Lineage { token, ancestors, descendants, is_cut: is_cut_above || is_cut_below })
 }
 
+/// So many are looked at to count those that a caller may read of what one token minted.
+const COUNTED: usize = 10_000;
+
+/// How many of the tokens that a token minted the caller may read.
+pub fn minted(state: &State, caller: &Caller, token: &Token) -> usize {
+    // What a token mints acts inside its scope.
+    if caller.may(state, "tokens:read", token.scope) {
+        return state.tokens().minted_by(token.id);
+    }
+    let seen = |child: &&Arc<Token>| query::token(state, caller, child.id).is_ok();
+    state.tokens().children(token.id).take(COUNTED).filter(seen).count()
+}
+
 fn ancestors(state: &State, caller: &Caller, token: &Token, limit: usize) -> (Vec<Ancestor>, bool) {
     let mut found = Vec::new();
     let mut next = token.parent;
@@ -81,7 +94,8 @@ fn descendants(
         let (id, depth) = above;
         if depth == extent.depth {
             let mut last = std::iter::once(id).chain(found[next..].iter().map(|(token, _)| token.id));
-            let is_cut = last.any(|id| state.tokens().minted_by(id) > 0);
+            let is_cut =
+                last.any(|id| state.tokens().get(id).is_some_and(|one| minted(state, caller, one) > 0));
             return (found, is_cut);
         }
         for child in state.tokens().children(id) {
@@ -161,5 +175,18 @@ mod tests {
         world.narrow(&caller, None, |_| ()).unwrap();
         let found = lineage(&world.state, &caller, id, WHOLE).unwrap();
         assert_eq!(shape(&found), (vec![], vec![], false));
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_not_counted() {
+        let mut world = World::with_tenants();
+        let lone = world.mint("acme", &["verifier"]);
+        let caller = world.caller(lone);
+        world.narrow(&caller, None, |_| ()).unwrap();
+        let none = Extent { depth: 0, limit: 9 };
+        for (caller, count) in [(&caller, 0), (&admin(), 1)] {
+            assert_eq!(minted(&world.state, caller, world.token(lone)), count);
+            assert_eq!(lineage(&world.state, caller, lone, none).unwrap().is_cut, count > 0);
+        }
     }
 }

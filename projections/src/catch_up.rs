@@ -240,6 +240,10 @@ impl Cursor {
     /// Folds the lifecycle lines of a commit that others appended, whole or not at all.
     fn fold(&mut self, live: &Live, commit: &ReadCommit) -> Result<(), Fatal> {
         live.write(|state| commit.lines.iter().try_for_each(|line| state.apply(line)))?;
+        // Or a node that starts would look at every token through all that was ever revoked with what it minted.
+        if live.read(State::is_marking) {
+            live.write(State::mark_some);
+        }
         self.last_lifecycle = commit.id;
         self.marks.moved(live, commit.end, commit.id);
         Ok(())

@@ -5,7 +5,7 @@ use crate::sweep::Sweep;
 use domain::authority::{Caller, Credential};
 use domain::decide::Request;
 use domain::event::{By, Subject};
-use domain::id::UserId;
+use domain::id::{TokenId, UserId};
 use domain::import::Hashes;
 use domain::query::Read;
 use domain::rejection::Rejection;
@@ -156,6 +156,8 @@ pub enum Outcome {
     Done {
         /// What it made or changed.
         subject: Subject,
+        /// The tokens that somebody who leaves answered for, for the answer.
+        tokens: Vec<TokenId>,
         /// The secret to hand out.
         secret: Option<Secret>,
         /// It had been done before, under the same idempotency key, whose hash this is.

@@ -8,13 +8,14 @@ use crate::respond::Answer;
 use crate::wire;
 use axum::extract::State;
 use domain::decide::{Command, RemoveMember};
-use domain::scope::Scope;
 
 /// Remove a member
 ///
 /// From the organization and all its projects or, with `project`, from that. The person's sessions lose what they held
 /// through it at once, and end with the last role. The tokens that the person answers for (what it minted, and what
-/// that minted) are kept, revoked or handed over as the request says, and listed. Needs `members:remove`, and
+/// that minted) are kept, revoked or handed over as the request says, and listed as far as the caller may read them
+/// (`tokens:read`). Whoever had the secret of one that is handed over still has it until it is rotated. Needs
+/// `members:remove`, and
 /// everything that the member could do. An organization keeps an owner.
 #[utoipa::path(
     post, path = "/v1/organizations/{organization}/members/{user}/remove", operation_id = "members.remove",
@@ -42,20 +43,8 @@ pub(crate) async fn remove(
         user: id,
         tokens: people::read_fate(body.tokens.as_deref(), body.to.as_deref())?,
     });
-    // Whose they were is asked before: tokens that are handed over are another's afterwards.
-    let tokens = app.node().live().read(|state| {
-        let Some(of) = state.find_organization(&organization).map(|found| found.id) else {
-            return Vec::new();
-        };
-        let place = match body.project.as_deref().map(|text| state.find_project(of, text)) {
-            None => Scope::Organization(of),
-            Some(Some(project)) => Scope::Project(of, project.id),
-            Some(None) => return Vec::new(),
-        };
-        people::answered_for(&app, state, id, place)
-    });
     let path = [organization.as_str(), user.as_str()];
     let done = app.change(&session, "members.remove", &path, &body, conditions, command).await?;
-    let tokens = app.node().live().read(|state| people::view_tokens(&app, state, &tokens));
+    let tokens = people::view_readable(&app, &session, &done.tokens);
     Ok(Answer::ok(wire::Departure { user: id.0, tokens }, done.position))
 }

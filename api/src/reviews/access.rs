@@ -49,7 +49,7 @@ pub(crate) async fn review(
     })?;
     let mut views: Vec<_> =
         live.read(|state| found.iter().map(|token| tokens::view(state, token, at)).collect());
-    tokens::add_last_used(&app, &mut views).await;
+    tokens::add_last_used(&app, &session, &mut views).await;
     let mut review = live.read(|state| {
         let caller = app.again(state, &session)?;
         let own = query::reviewed(state, &caller, &organization).map_err(|error| problem(&error.into()))?;

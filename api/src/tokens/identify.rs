@@ -39,7 +39,7 @@ pub(crate) async fn identify(
         let found = query::identify(state, caller, &sought);
         Ok(found.iter().map(|token| super::view(state, token, at)).collect::<Vec<_>>())
     };
-    let (mut items, position) = app.read(session, "tokens.identify", Read::Identify, None, look).await?;
-    super::add_last_used(&app, &mut items).await;
+    let (mut items, position) = app.read_by(&session, "tokens.identify", Read::Identify, None, look).await?;
+    super::add_last_used(&app, &session, &mut items).await;
     Ok(Answer::ok(Page { items, next_cursor: None }, position))
 }

@@ -7,6 +7,7 @@ use crate::page;
 use crate::respond::Answer;
 use crate::wire;
 use axum::extract::State as Shared;
+use domain::authority::Caller;
 use domain::id::TokenId;
 use domain::lineage::{self, Ancestor, Extent};
 use domain::query::Read;
@@ -52,8 +53,8 @@ pub(crate) async fn show(
     let id = super::read_id(&id)?;
     let extent = query.extent()?;
     let at = app.now();
-    let look = |state: &State, caller: &_| {
-        lineage::lineage(state, caller, id, extent).map(|found| view(state, &found, at))
+    let look = |state: &State, caller: &Caller| {
+        lineage::lineage(state, caller, id, extent).map(|found| view(state, caller, &found, at))
     };
     let (mut found, position) =
         app.read(session, "tokens.lineage", Read::Lineage(id), query.at_least, look).await?;
@@ -72,24 +73,24 @@ impl LineageQuery {
     }
 }
 
-fn view(state: &State, found: &lineage::Lineage, at: Timestamp) -> wire::Lineage {
+fn view(state: &State, caller: &Caller, found: &lineage::Lineage, at: Timestamp) -> wire::Lineage {
     let ancestors = (1..).zip(&found.ancestors).map(|(up, ancestor)| match ancestor {
-        Ancestor::Known(token) => node(state, token, -up, at),
+        Ancestor::Known(token) => node(state, caller, token, -up, at),
         Ancestor::Hidden(id) => {
             wire::LineageNode { id: id.0, hidden: true, depth: -up, ..wire::LineageNode::default() }
         }
     });
     let descendants =
-        found.descendants.iter().map(|(token, depth)| node(state, token, i64::from(*depth), at));
+        found.descendants.iter().map(|(token, depth)| node(state, caller, token, i64::from(*depth), at));
     wire::Lineage {
-        token: node(state, &found.token, 0, at),
+        token: node(state, caller, &found.token, 0, at),
         ancestors: ancestors.collect(),
         descendants: descendants.collect(),
         cut: found.is_cut,
     }
 }
 
-fn node(state: &State, token: &Arc<Token>, depth: i64, at: Timestamp) -> wire::LineageNode {
+fn node(state: &State, caller: &Caller, token: &Arc<Token>, depth: i64, at: Timestamp) -> wire::LineageNode {
     let token_view = super::view(state, token, at);
     wire::LineageNode {
         id: token_view.id,
@@ -107,7 +108,7 @@ fn node(state: &State, token: &Arc<Token>, depth: i64, at: Timestamp) -> wire::L
         expires_at: token_view.expires_at,
         last_used_at: None,
         revoked: token_view.revoked,
-        minted: state.tokens().minted_by(token.id) as u64,
+        minted: lineage::minted(state, caller, token) as u64,
     }
 }
 

@@ -114,7 +114,7 @@ pub(crate) async fn list(
     let items = live.read(|state| found.iter().map(|token| super::view(state, token, at)).collect());
     let cursor = |next: Position| Cursor { sort: sort.to_owned(), value: next.value, slot: next.slot };
     let mut page = Page { items, next_cursor: next.map(|next| page::encode(&cursor(next))) };
-    super::add_last_used(&app, &mut page.items).await;
+    super::add_last_used(&app, &session, &mut page.items).await;
     Ok(Answer::ok(page, position))
 }
 

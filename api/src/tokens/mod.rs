@@ -16,6 +16,7 @@ pub(crate) mod uses;
 pub(crate) mod whoami;
 
 use crate::app::App;
+use crate::auth::Session;
 use crate::change::Done;
 use crate::edge::{Problem, codes};
 use crate::error::invalid;
@@ -28,6 +29,7 @@ use domain::scope::{Grant, Scope};
 use domain::state::{Revocation, State, Status, Token};
 use domain::time::{Timestamp, parse_duration};
 use projections::Moment;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,24 +86,26 @@ pub(crate) fn view(state: &State, token: &Arc<Token>, at: Timestamp) -> wire::To
 
 /// Adds when, for what and from where tokens were last used and refused. Without the database the answer is whole but for
 /// that.
-pub(crate) async fn add_last_used(app: &App, tokens: &mut [wire::Token]) {
-    add_uses(app, tokens, false).await;
+pub(crate) async fn add_last_used(app: &App, session: &Session, tokens: &mut [wire::Token]) {
+    add_uses(app, session, tokens, false).await;
 }
 
 /// The same for one token, and how often it was presented on which day.
-async fn add_days(app: &App, token: &mut wire::Token) {
-    add_uses(app, std::slice::from_mut(token), true).await;
+async fn add_days(app: &App, session: &Session, token: &mut wire::Token) {
+    add_uses(app, session, std::slice::from_mut(token), true).await;
 }
 
-async fn add_uses(app: &App, tokens: &mut [wire::Token], with_days: bool) {
+async fn add_uses(app: &App, session: &Session, tokens: &mut [wire::Token], with_days: bool) {
     let ids: Vec<TokenId> = tokens.iter().map(|token| TokenId(token.id)).collect();
+    let traceable = traceable(app, session, &ids);
     match app.node().last_uses(&ids, with_days).await {
         Ok(mut found) => {
             for token in tokens {
                 let known = found.remove(&TokenId(token.id)).unwrap_or_default();
                 token.last_used_at = known.used.as_ref().map(|used| used.at.to_string());
-                token.last_used = known.used.map(view_moment);
-                token.last_refused = known.refused.map(view_moment);
+                let is_traceable = traceable.contains(&TokenId(token.id));
+                token.last_used = known.used.map(|moment| view_moment(moment, is_traceable));
+                token.last_refused = known.refused.map(|moment| view_moment(moment, is_traceable));
                 token.days = known.days.into_iter().map(view_day).collect();
             }
         }
@@ -109,8 +113,22 @@ async fn add_uses(app: &App, tokens: &mut [wire::Token], with_days: bool) {
     }
 }
 
-fn view_moment(moment: Moment) -> wire::Presentation {
+/// The tokens of which the caller is told from where they were presented: its own, and where it may read the audit log,
+/// which says the same.
+fn traceable(app: &App, session: &Session, ids: &[TokenId]) -> HashSet<TokenId> {
+    app.node().live().read(|state| {
+        let Ok(caller) = app.again(state, session) else { return HashSet::new() };
+        let own = caller.token().map(|token| token.id);
+        let is_audited = |id: TokenId| {
+            state.tokens().get(id).is_some_and(|token| caller.may(state, "audit:read", token.scope))
+        };
+        ids.iter().copied().filter(|id| own == Some(*id) || is_audited(*id)).collect()
+    })
+}
+
+fn view_moment(moment: Moment, is_traceable: bool) -> wire::Presentation {
     let Moment { at, code, permission, address, agent } = moment;
+    let (address, agent) = if is_traceable { (address, agent) } else { (None, None) };
     wire::Presentation { at: at.to_string(), code, permission, address, agent }
 }
 

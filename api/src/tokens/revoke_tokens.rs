@@ -69,7 +69,7 @@ async fn preview(
     }
     let mut tokens: Vec<wire::Token> =
         live.read(|state| preview.first.iter().map(|token| super::view(state, token, at)).collect());
-    super::add_last_used(app, &mut tokens).await;
+    super::add_last_used(app, session, &mut tokens).await;
     Ok(Answer::ok(wire::RevokedTokens { dry_run: true, count: preview.count, tokens }, position))
 }
 
@@ -78,6 +78,7 @@ fn read_filter(filter: &wire::TokenFilter) -> Result<FilterText, Problem> {
     Ok(FilterText {
         scope: read_scope(&filter.scope)?,
         created_by: filter.created_by.clone(),
+        person: filter.person.clone(),
         created_from: time("created_from", &filter.created_from)?,
         created_before: time("created_before", &filter.created_before)?,
         role: filter.role.clone(),

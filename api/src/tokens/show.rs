@@ -27,10 +27,10 @@ pub(crate) async fn show(
     let look =
         |state: &_, caller: &_| query::token(state, caller, id).map(|token| super::view(state, token, at));
     let (mut token, position) =
-        app.read(session, "tokens.show", Read::Token(id), query.at_least, look).await?;
-    super::add_last_used(&app, std::slice::from_mut(&mut token)).await;
+        app.read_by(&session, "tokens.show", Read::Token(id), query.at_least, look).await?;
+    super::add_last_used(&app, &session, std::slice::from_mut(&mut token)).await;
     super::import::add_owner(&app, &mut token, id).await;
-    super::add_days(&app, &mut token).await;
+    super::add_days(&app, &session, &mut token).await;
     let revision = token.revision;
     Ok(Answer::ok(token, position).revision(revision))
 }

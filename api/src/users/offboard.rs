@@ -8,13 +8,12 @@ use crate::respond::Answer;
 use crate::wire;
 use axum::extract::State;
 use domain::decide::{Command, Offboard};
-use domain::id::TokenId;
-use domain::scope::Scope;
 
 /// Offboard a person
 ///
 /// Ends all memberships and sessions of the person, in every organization, at once. The tokens that the person answers
-/// for are kept, revoked or handed over as the request says, and listed. Needs `members:remove` on the instance, and
+/// for are kept, revoked or handed over as the request says, and listed as far as the caller may read them (`tokens:read`).
+/// Whoever had the secret of one that is handed over still has it until it is rotated. Needs `members:remove` on the instance, and
 /// everything that the person could do. Whoever is the last owner of an organization stays until it has another.
 #[utoipa::path(
     post, path = "/v1/users/{user}/offboard", operation_id = "users.offboard", tag = "users",
@@ -37,12 +36,7 @@ pub(crate) async fn offboard(
     let id = people::read_id("user", &user)?;
     let tokens = people::read_fate(body.tokens.as_deref(), body.to.as_deref())?;
     let command = Command::Offboard(Offboard { user: id, tokens });
-    // Whose they were is asked before: tokens that are handed over are another's afterwards.
-    let tokens: Vec<TokenId> = app.node().live().read(|state| {
-        let organizations = people::organizations(state).into_iter();
-        organizations.flat_map(|of| people::answered_for(&app, state, id, Scope::Organization(of))).collect()
-    });
     let done = app.change(&session, "users.offboard", &[&user], &body, conditions, command).await?;
-    let tokens = app.node().live().read(|state| people::view_tokens(&app, state, &tokens));
+    let tokens = people::view_readable(&app, &session, &done.tokens);
     Ok(Answer::ok(wire::Departure { user: id.0, tokens }, done.position))
 }

@@ -39,6 +39,10 @@ pub struct TokenFilter {
     /// Minted by this actor (`org-token:chyo_4fT9aQ1`), or by the token with this id under whichever secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
+    /// Answered for by the person with this id: who minted them, or minted what minted them, or took them over; with
+    /// the person's sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     /// Minted then or later (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_from: Option<String>,

@@ -1,7 +1,7 @@
 //! Invitations: given, given again, withdrawn, accepted.
 
 use super::mint::{Entropy, Expiry, resolve_expiry};
-use super::{Decision, ScopeText, check_revision, find_organization};
+use super::{Decision, ScopeText, check_revision, find_organization, member};
 use crate::authority::{Caller, Principal, Reach};
 use crate::event::{By, Event, Subject};
 use crate::id::{InvitationId, TokenId, UserId};
@@ -12,7 +12,7 @@ use crate::rejection::Rejection;
 use crate::role;
 use crate::scope::{Grant, Scope};
 use crate::secret::{Kind, Secret, SecretHash};
-use crate::state::{Invitation, InvitationStatus, Role, State, Status};
+use crate::state::{Invitation, InvitationStatus, Inviter, Role, State, Status, Token};
 use crate::time::Timestamp;
 use crate::verify::Code;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ pub(super) fn invite(
         return Err(Rejection::invalid("organization", "", "the name or id of an organization".to_owned()));
     }
     let role = read_role(state, place, &invite.role)?;
-    let told = require_may_give(state, caller, place, &role)?;
+    let told = require_may_give(state, caller, at, place, &role)?;
     let (issue, secret) = issue(at, &invite.giving, told)?;
     let (project, email) = (place.project(), invite.email.clone());
     let event = MemberInvited { invitation: invite.id, project, role: role.name.clone(), email, issue };
@@ -115,6 +115,7 @@ pub(super) fn invite(
 pub(super) fn authorize_repeated_invite(
     state: &State,
     caller: &Caller,
+    at: Timestamp,
     subject: Subject,
 ) -> Result<(), Rejection> {
     let Subject::Invitation(organization, id) = subject else { return Ok(()) };
@@ -124,18 +125,19 @@ pub(super) fn authorize_repeated_invite(
     }
     caller.require(state, "members:invite", found.place)?;
     let role = read_role(state, found.place, found.role.as_str())?;
-    require_may_give(state, caller, found.place, &role).map(drop)
+    require_may_give(state, caller, at, found.place, &role).map(drop)
 }
 
 pub(super) fn authorize_reissue<'a>(
     state: &'a State,
     caller: &Caller,
-    reissue: &Reissue,
+    at: Timestamp,
+    organization: &str,
+    invitation: InvitationId,
 ) -> Result<(&'a Arc<Invitation>, Told), Rejection> {
-    let found = find_invitation(state, caller, &reissue.organization, reissue.invitation)?;
-    caller.require(state, "members:invite", found.place)?;
+    let found = authorize_withdraw(state, caller, organization, invitation)?;
     let role = read_role(state, found.place, found.role.as_str())?;
-    let told = require_may_give(state, caller, found.place, &role)?;
+    let told = require_may_give(state, caller, at, found.place, &role)?;
     Ok((found, told))
 }
 
@@ -146,7 +148,7 @@ pub(super) fn reissue(
     reissue: &Reissue,
     expected: Option<u64>,
 ) -> Result<Decision, Rejection> {
-    let (found, told) = authorize_reissue(state, caller, reissue)?;
+    let (found, told) = authorize_reissue(state, caller, at, &reissue.organization, reissue.invitation)?;
     check_revision(found.revision, expected)?;
     if matches!(found.status(at), InvitationStatus::Accepted | InvitationStatus::Withdrawn) {
         return Err(ended(found, at));
@@ -156,13 +158,18 @@ pub(super) fn reissue(
     Ok(Decision { secret, ..about(found, events) })
 }
 
+/// An invitation is taken back by whoever gave it, or holds what it gives.
 pub(super) fn authorize_withdraw<'a>(
     state: &'a State,
     caller: &Caller,
-    withdraw: &Withdraw,
+    organization: &str,
+    invitation: InvitationId,
 ) -> Result<&'a Arc<Invitation>, Rejection> {
-    let found = find_invitation(state, caller, &withdraw.organization, withdraw.invitation)?;
+    let found = find_invitation(state, caller, organization, invitation)?;
     caller.require(state, "members:invite", found.place)?;
+    if !gave(caller, found) {
+        member::require_holds(state, caller, found.place, &found.role)?;
+    }
     Ok(found)
 }
 
@@ -173,7 +180,7 @@ pub(super) fn withdraw(
     withdraw: &Withdraw,
     expected: Option<u64>,
 ) -> Result<Decision, Rejection> {
-    let found = authorize_withdraw(state, caller, withdraw)?;
+    let found = authorize_withdraw(state, caller, &withdraw.organization, withdraw.invitation)?;
     check_revision(found.revision, expected)?;
     match found.status(at) {
         InvitationStatus::Accepted => Err(ended(found, at)),
@@ -251,19 +258,40 @@ pub(super) enum Told {
 
 /// Refuses unless the caller may make somebody a member with this role: it has to hold the role itself, for as long
 /// and from wherever. The exception is the provisioner's, which holds nothing inside an organization: it may invite the
-/// first owner, and whoever becomes no more than a member.
-fn require_may_give(state: &State, caller: &Caller, place: Scope, role: &Role) -> Result<Told, Rejection> {
+/// first owner, as long as nobody else has, and whoever becomes no more than a member.
+fn require_may_give(
+    state: &State,
+    caller: &Caller,
+    at: Timestamp,
+    place: Scope,
+    role: &Role,
+) -> Result<Told, Rejection> {
     let Err(refused) = require_holds(state, caller, place, role) else { return Ok(Told::Yes) };
     if !caller.may(state, "members:invite", Scope::Instance) {
         return Err(refused);
     }
     if role.name.as_str() == role::OWNER {
-        let is_first = place.organization().is_some_and(|id| !state.people().was_owned(id));
+        let is_of_another = |open: &Arc<Invitation>| {
+            open.role == role.name && open.status(at) == InvitationStatus::Open && !gave(caller, open)
+        };
+        let is_first = place.organization().is_some_and(|id| {
+            let people = state.people();
+            !people.was_owned(id) && !people.invitations_after(id, None).any(is_of_another)
+        });
         return if is_first { Ok(Told::Yes) } else { Err(refused) };
     }
     let member = Name::label(role::MEMBER).and_then(|name| state.role(None, &name));
     let is_within = |most: &Arc<Role>| role.permissions.patterns().iter().all(|p| most.permissions.covers(p));
     if member.is_some_and(is_within) { Ok(Told::No) } else { Err(refused) }
+}
+
+/// Whether the caller gave an invitation's present text out, or is the person of the session that did.
+fn gave(caller: &Caller, invitation: &Invitation) -> bool {
+    let Inviter { by, token } = &invitation.inviter;
+    match caller.token() {
+        Some(own) => *token == Some(own.id) || (own.session && own.by() == *by),
+        None => caller.by() == *by,
+    }
 }
 
 fn require_holds(state: &State, caller: &Caller, place: Scope, role: &Role) -> Result<(), Rejection> {
@@ -281,12 +309,21 @@ fn still_holds(state: &State, invitation: &Invitation, at: Timestamp) -> bool {
         (_, Some(id)) => state.tokens().get(id),
         (By::Token(..) | By::Session(_) | By::Partner(_) | By::Anonymous, None) => None,
     };
-    // A session stands for its person, who outlasts it, and holds nothing any more when the person has left.
-    let giver = giver.filter(|token| token.session || state.status(token, at) == Status::Live);
-    let Some(caller) = giver.map(Caller::of_token) else { return false };
+    let Some(caller) = giver.and_then(|token| giver_now(state, token, at)) else { return false };
     let role = state.role(invitation.place.organization(), &invitation.role);
     caller.may(state, "members:invite", invitation.place)
-        && role.is_some_and(|role| require_may_give(state, &caller, invitation.place, role).is_ok())
+        && role.is_some_and(|role| require_may_give(state, &caller, at, invitation.place, role).is_ok())
+}
+
+/// Who gave an invitation out, with what it holds now. A session stands for its person, who outlasts its time and holds
+/// what the memberships give. A session that was revoked stands for nobody: whoever had it may not have been the person.
+fn giver_now(state: &State, token: &Arc<Token>, at: Timestamp) -> Option<Caller> {
+    match (token.person.filter(|_| token.session), token.scope.organization()) {
+        (Some(user), Some(organization)) => {
+            state.own_revocation(token).is_none().then(|| state.person(organization, user))
+        }
+        _ => (state.status(token, at) == Status::Live).then(|| Caller::of_token(token)),
+    }
 }
 
 fn issue(at: Timestamp, giving: &Giving, told: Told) -> Result<(Issue, Option<Secret>), Rejection> {
@@ -316,7 +353,7 @@ pub(super) fn read_role(state: &State, place: Scope, text: &str) -> Result<Arc<R
     })
 }
 
-/// An invitation that the caller may read, or give out.
+/// An invitation that the caller may read, or gave out itself.
 pub(crate) fn find_invitation<'a>(
     state: &'a State,
     caller: &Caller,
@@ -326,7 +363,8 @@ pub(crate) fn find_invitation<'a>(
     let organization = find_organization(state, caller, organization)?.id;
     let found = state.people().invitation(organization, id);
     let is_visible = |found: &&Arc<Invitation>| {
-        ["members:read", "members:invite"].iter().any(|permission| caller.may(state, permission, found.place))
+        caller.may(state, "members:read", found.place)
+            || (caller.may(state, "members:invite", found.place) && gave(caller, found))
     };
     found.filter(is_visible).ok_or_else(|| Rejection::not_found("invitation", &id))
 }
@@ -492,13 +530,14 @@ mod tests {
     #[test]
     fn the_authority_of_the_inviter_is_looked_at_again() {
         let mut world = World::with_tenants();
-        let ends: [fn(&mut World, crate::id::TokenId, UserId); 3] = [
+        let ends: [fn(&mut World, crate::id::TokenId, UserId); 4] = [
+            |world, _, _| world.pass(SESSION),
             |world, session, _| drop(world.revoke(&admin(), session, false).unwrap()),
             |world, _, user| drop(world.set_role(&admin(), "acme", user, "member").unwrap()),
             |world, _, user| drop(world.remove(&admin(), "acme", user, TokensFate::default()).unwrap()),
         ];
-        // The end of the session is not the end of the person.
-        for (end, holds) in ends.into_iter().zip([true, false, false]) {
+        // The end of the session's time is not the end of the person.
+        for (end, holds) in ends.into_iter().zip([true, false, false, false]) {
             let (user, session) = world.join("acme", "admin");
             let inviter = world.caller(session);
             let (_, text) = world.invite(&inviter, "acme", "admin").unwrap();
@@ -510,6 +549,63 @@ mod tests {
         let (_, text) = world.invite(&inviter, "acme", "admin").unwrap();
         world.revoke(&admin(), token, false).unwrap();
         assert!(over(world.accept(&text.unwrap())).starts_with("is void"));
+    }
+
+    #[test]
+    fn nobody_returns_through_an_invitation_of_a_session_that_was_revoked() {
+        let mut world = World::with_tenants();
+        world.join("acme", "owner");
+        let (user, session) = world.join("acme", "owner");
+        let caller = world.caller(session);
+        let (_, text) = world.invite(&caller, "acme", "owner").unwrap();
+        world.revoke(&caller, session, false).unwrap();
+        world.offboard(&admin(), user, TokensFate::default()).unwrap();
+        assert!(over(world.accept(&text.unwrap())).starts_with("is void"));
+    }
+
+    #[test]
+    fn a_provisioner_gives_no_organization_away_that_tokens_own_or_another_has_promised() {
+        let mut world = World::with_tenants();
+        let [first, second] = [(); 2].map(|()| world.mint("instance", &["provisioner"]));
+        let [first, second] = [first, second].map(|id| world.caller(id));
+        let (_, text) = world.invite(&first, "acme", "owner").unwrap();
+        missing(world.invite(&second, "acme", "owner"));
+        world.mint("acme", &["owner"]);
+        missing(world.invite(&first, "acme", "owner"));
+        assert!(over(world.accept(&text.unwrap())).starts_with("is void"));
+        let (_, text) = world.invite(&second, "other", "owner").unwrap();
+        world.invite(&admin(), "other", "owner").unwrap();
+        assert!(over(world.accept(&text.unwrap())).starts_with("is void"));
+        let mut regranted = World::with_tenants();
+        let (id, token) = (regranted.mint("instance", &["provisioner"]), regranted.mint("acme", &["member"]));
+        let caller = regranted.caller(id);
+        let owner = |update: &mut crate::decide::Update| update.grants = Some(vec!["owner".to_owned()]);
+        regranted.tentatively(|world| world.update(&admin(), token, owner).unwrap());
+        assert!(regranted.tentatively(|world| world.invite(&caller, "acme", "owner")).is_ok());
+        regranted.update(&admin(), token, owner).unwrap();
+        regranted.revoke(&admin(), token, false).unwrap();
+        missing(regranted.invite(&caller, "acme", "owner"));
+    }
+
+    #[test]
+    fn an_invitation_is_taken_back_by_who_gave_it_or_holds_what_it_gives() {
+        let mut world = World::with_tenants();
+        let provisioner = world.mint("instance", &["provisioner"]);
+        let provisioner = world.caller(provisioner);
+        let (own, _) = world.invite(&provisioner, "acme", "member").unwrap();
+        let (member, _) = world.invite(&admin(), "acme", "member").unwrap();
+        let (owner, _) = world.invite(&admin(), "acme", "owner").unwrap();
+        assert!(absent(withdraw(&mut world, &provisioner, member)));
+        assert!(absent(reissue(&mut world, &provisioner, member)));
+        reissue(&mut world, &provisioner, own).unwrap();
+        withdraw(&mut world, &provisioner, own).unwrap();
+        let boss = world
+            .mint_by(&admin(), "acme", &["admin"], |particulars| particulars.expiry = Expiry::In(DAY))
+            .unwrap();
+        let boss = world.caller(boss);
+        missing(withdraw(&mut world, &boss, owner));
+        missing(reissue(&mut world, &boss, owner));
+        withdraw(&mut world, &boss, member).unwrap();
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::{Decision, ScopeText, check_revision};
 use crate::authority::{Caller, Reach};
 use crate::event::{Event, Subject};
 use crate::id::{OrganizationId, TokenId, UserId};
+use crate::name::Name;
 use crate::people::{Fate, MemberRemoved, MemberRoleChanged};
 use crate::rejection::Rejection;
 use crate::role;
@@ -13,6 +14,9 @@ use crate::state::{Member, State, Status};
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// The most tokens that the answer to a removal lists.
+const LISTED: usize = 1_000;
 
 /// Give a member another role, or a first one in a project.
 #[derive(Clone, Debug)]
@@ -89,10 +93,11 @@ pub(super) fn set_role(
         return Err(Rejection::not_found("member", &set.user));
     }
     let held = people.member(organization, set.user, place.project());
+    // Where there is no role yet there is no revision either, and no condition on one holds.
+    check_revision(held.map_or(0, |member| member.revision), expected)?;
     if let Some(member) = held {
-        check_revision(member.revision, expected)?;
         // Whoever could not give a role does not take it away either.
-        require_holds(state, caller, member)?;
+        require_holds(state, caller, member.place, &member.role)?;
     }
     let role = read_role(state, place, &set.role)?;
     let networks = crate::network::Networks::default();
@@ -139,12 +144,14 @@ pub(super) fn remove(
         .collect();
     let Some(first) = held.first() else { return Err(Rejection::not_found("member", &remove.user)) };
     check_revision(first.revision, expected)?;
-    held.iter().try_for_each(|member| require_holds(state, caller, member))?;
+    held.iter().try_for_each(|member| require_holds(state, caller, member.place, &member.role))?;
     if place.project().is_none() {
         require_other_owner(state, organization, remove.user)?;
     }
     let event = removed(state, at, remove.user, place, remove.tokens)?;
-    Ok(Decision::new(Some(organization), vec![event], Subject::Member(organization, remove.user)))
+    let tokens = departing(state, at, remove.user, place);
+    let subject = Subject::Member(organization, remove.user);
+    Ok(Decision { tokens, ..Decision::new(Some(organization), vec![event], subject) })
 }
 
 pub(super) fn authorize_offboard(
@@ -174,7 +181,7 @@ pub(super) fn offboard(
     for organization in organizations {
         let place = Scope::Organization(organization);
         for member in state.people().memberships(organization, user.id) {
-            require_holds(state, caller, member)?;
+            require_holds(state, caller, member.place, &member.role)?;
         }
         require_other_owner(state, organization, user.id)?;
         elsewhere.push((organization, removed(state, at, user.id, place, offboard.tokens)?));
@@ -182,7 +189,26 @@ pub(super) fn offboard(
     // Somebody who has left, and left nothing behind, cannot be offboarded more.
     let is_done = user.offboarded_at.is_some() && elsewhere.is_empty();
     let events = if is_done { Vec::new() } else { vec![Event::UserOffboarded { user: user.id }] };
-    Ok(Decision { elsewhere, ..Decision::new(None, events, Subject::User(user.id)) })
+    let tokens = departing(state, at, user.id, Scope::Instance);
+    Ok(Decision { elsewhere, tokens, ..Decision::new(None, events, Subject::User(user.id)) })
+}
+
+/// The tokens that the answer to a removal or an offboarding lists: live ones that the person answers for. To a repeated
+/// request they are those that it answers for now.
+pub(super) fn departing(state: &State, at: Timestamp, user: UserId, place: Scope) -> Vec<TokenId> {
+    let live = state.answered_for(user, place).filter(|token| state.status(token, at) == Status::Live);
+    live.take(LISTED).map(|token| token.id).collect()
+}
+
+/// The place of a member in a request that is repeated: the organization by its id, whatever its name is now.
+pub(super) fn repeated_place(state: &State, subject: Subject, place: &ScopeText) -> Option<Scope> {
+    match (subject, place) {
+        (Subject::Member(organization, _), ScopeText::Project(_, project)) => {
+            state.find_project(organization, project).map(|found| Scope::Project(organization, found.id))
+        }
+        (Subject::Member(organization, _), _) => Some(Scope::Organization(organization)),
+        _ => None,
+    }
 }
 
 /// Where a person is a member or, if something is to become of them, answers for tokens.
@@ -190,10 +216,8 @@ fn places_of(state: &State, user: UserId, fate: Fate) -> BTreeSet<OrganizationId
     let mut organizations = state.people().organizations_of(user);
     organizations.retain(|id| state.end_of(Scope::Organization(*id)).is_none());
     if fate != Fate::Keep {
-        let answered = state
-            .tokens()
-            .iter()
-            .filter(|token| token.person == Some(user) && !token.session && state.own_end(token).is_none());
+        let answered =
+            state.answered_for(user, Scope::Instance).filter(|token| state.own_end(token).is_none());
         organizations.extend(answered.filter_map(|token| token.scope.organization()));
     }
     organizations
@@ -248,14 +272,19 @@ fn require_heir(
     Ok(())
 }
 
-/// Refuses unless the caller holds what a member holds; for how long it holds it does not matter here.
-fn require_holds(state: &State, caller: &Caller, member: &Member) -> Result<(), Rejection> {
+/// Refuses unless the caller holds what a member with a role holds; for how long it holds it does not matter here.
+pub(super) fn require_holds(
+    state: &State,
+    caller: &Caller,
+    place: Scope,
+    role: &Name,
+) -> Result<(), Rejection> {
     let Some(token) = caller.token() else { return Ok(()) };
-    let grants = [Grant { role: member.role.clone(), project: None }];
+    let grants = [Grant { role: role.clone(), project: None }];
     caller.require_reach(
         state,
         &Reach {
-            scope: member.place,
+            scope: place,
             grants: &grants,
             expires_at: state.expiry(token),
             networks: &token.allowed_networks,
@@ -274,8 +303,8 @@ fn require_other_owner(state: &State, organization: OrganizationId, user: UserId
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::Expiry;
-    use crate::testing::{World, absent, admin, forbidden, invalid, missing, types};
+    use crate::decide::{Command, DeleteProject, Expiry, NamingChange, RenameOrganization, Request};
+    use crate::testing::{World, absent, admin, forbidden, invalid, missing, repeat, scope_text, types};
     use crate::verify::Code;
     use std::time::Duration;
 
@@ -312,6 +341,69 @@ mod tests {
         assert!(absent(world.set_role(&admin(), "acme", stranger, "member")));
         assert_eq!(invalid(world.set_role(&admin(), "acme", user, "project-writer")), "role");
         world.tentatively(|world| world.remove(&admin(), "acme", user, KEEP).unwrap());
+        assert_eq!(world.state.difference(&world.folded()), None);
+    }
+
+    #[test]
+    fn a_condition_on_a_role_that_is_not_there_does_not_hold() {
+        let mut world = World::with_tenants();
+        let (user, _) = world.join("acme", "member");
+        let set = |place: &str, role: &str, expected_revision| Request {
+            command: Command::SetMemberRole(SetMemberRole {
+                place: scope_text(place),
+                user,
+                role: role.to_owned(),
+            }),
+            expected_revision,
+            repeat: None,
+        };
+        let refused = world.request(&admin(), &set("acme/web", "project-reader", Some(7))).unwrap_err();
+        assert_eq!(refused, Rejection::PreconditionFailed { current: 0, expected: 7 });
+        world.request(&admin(), &set("acme/web", "project-reader", None)).unwrap();
+    }
+
+    #[test]
+    fn a_repeated_request_finds_its_place_by_id() {
+        let mut world = World::with_tenants();
+        let (user, session) = world.join("acme", "member");
+        let caller = world.caller(session);
+        let kept = world.mint_by(&caller, "acme", &["member"], |_| ()).unwrap();
+        let (place, tokens) = (scope_text("acme"), KEEP);
+        let remove = RemoveMember { place, user, tokens };
+        let request = Request {
+            command: Command::RemoveMember(remove),
+            expected_revision: None,
+            repeat: Some(repeat("members.remove", "k", "")),
+        };
+        assert_eq!(world.request(&admin(), &request).unwrap().tokens, [kept]);
+        let change = NamingChange { name: Some("beta".to_owned()), display_name: None };
+        let organization = "acme".to_owned();
+        world.admin(Command::RenameOrganization(RenameOrganization { organization, change }));
+        let again = world.request(&admin(), &request).unwrap();
+        assert!(again.repeated && again.tokens == [kept]);
+        let stranger = world.mint("other", &["owner"]);
+        let stranger = world.caller(stranger);
+        assert!(absent(world.request(&stranger, &request)));
+    }
+
+    #[test]
+    fn a_session_ends_with_the_last_project_that_gave_it_anything() {
+        let mut world = World::with_tenants();
+        let (_, of_web) = world.join("acme/web", "project-writer");
+        let (user, of_both) = world.join("acme/web", "project-writer");
+        world.set_role(&admin(), "acme/api", user, "project-reader").unwrap();
+        let (organization, project, note) = ("acme".to_owned(), "web".to_owned(), None);
+        let confirm = project.clone();
+        world.admin(Command::DeleteProject(DeleteProject { organization, project, confirm, note }));
+        assert_eq!(world.log_in(of_web, 0, None).unwrap_err(), Code::Revoked);
+        let caller = world.log_in(of_both, 0, None).unwrap();
+        assert_eq!(caller.token().unwrap().grants.len(), 1);
+        let person = world.state.person(world.scope("acme").organization().unwrap(), user);
+        assert!(!person.may(
+            &world.state,
+            "deployments:create",
+            Scope::Organization(world.scope("acme").organization().unwrap())
+        ));
         assert_eq!(world.state.difference(&world.folded()), None);
     }
 

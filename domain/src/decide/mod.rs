@@ -241,6 +241,8 @@ pub struct Decision {
     pub elsewhere: Vec<(OrganizationId, Event)>,
     /// What was made or changed.
     pub subject: Subject,
+    /// The tokens that somebody who leaves answered for, for the answer: the first 1,000 live ones.
+    pub tokens: Vec<TokenId>,
     /// The secret to hand out.
     pub secret: Option<Secret>,
     /// Goes into the first event's line.
@@ -251,8 +253,16 @@ pub struct Decision {
 
 impl Decision {
     fn new(organization: Option<OrganizationId>, events: Vec<Event>, subject: Subject) -> Self {
-        let elsewhere = Vec::new();
-        Self { organization, events, elsewhere, subject, secret: None, idempotency: None, repeated: false }
+        Self {
+            organization,
+            events,
+            elsewhere: Vec::new(),
+            subject,
+            tokens: Vec::new(),
+            secret: None,
+            idempotency: None,
+            repeated: false,
+        }
     }
 
     /// Everything that happens, and of which organization it is.
@@ -274,12 +284,13 @@ pub fn decide(
     if let Some(wanted) = &idempotency
         && let Some(reply) = state.reply(&wanted.key, at)
     {
-        authorize_repeated(state, caller, &request.command, reply.subject)?;
+        authorize_repeated(state, caller, at, &request.command, reply.subject)?;
         if reply.body != wanted.body {
             return Err(Rejection::IdempotencyKeyReused);
         }
+        let tokens = listed_again(state, at, &request.command, reply.subject);
         let done = Decision::new(None, Vec::new(), reply.subject);
-        return Ok(Decision { repeated: true, idempotency, ..done });
+        return Ok(Decision { repeated: true, idempotency, tokens, ..done });
     }
     let mut decision = match &request.command {
         Command::Start(start) => instance::start(state, caller, start),
@@ -345,6 +356,7 @@ pub fn decide(
 fn authorize_repeated(
     state: &State,
     caller: &Caller,
+    at: Timestamp,
     command: &Command,
     subject: Subject,
 ) -> Result<(), Rejection> {
@@ -390,12 +402,25 @@ fn authorize_repeated(
         }
         Command::Import(import) => import::authorize_import(state, caller, import).map(drop),
         // The answer may hand the text out again.
-        Command::Invite(_) => invitation::authorize_repeated_invite(state, caller, subject),
-        Command::Reissue(reissue) => invitation::authorize_reissue(state, caller, reissue).map(drop),
-        Command::Withdraw(withdraw) => invitation::authorize_withdraw(state, caller, withdraw).map(drop),
+        Command::Invite(_) => invitation::authorize_repeated_invite(state, caller, at, subject),
+        Command::Reissue(_) | Command::Withdraw(_) if !caller.may_know(place) => Err(absent(subject)),
+        Command::Reissue(reissue) => {
+            let organization = place.organization().map(|id| id.to_string()).unwrap_or_default();
+            invitation::authorize_reissue(state, caller, at, &organization, reissue.invitation).map(drop)
+        }
+        Command::Withdraw(withdraw) => {
+            let organization = place.organization().map(|id| id.to_string()).unwrap_or_default();
+            invitation::authorize_withdraw(state, caller, &organization, withdraw.invitation).map(drop)
+        }
         Command::Accept(_) => invitation::authorize_accept(caller).map(drop),
-        Command::SetMemberRole(set) => member::authorize_set_role(state, caller, set).map(drop),
-        Command::RemoveMember(remove) => member::authorize_remove(state, caller, remove).map(drop),
+        Command::SetMemberRole(SetMemberRole { place, .. }) => {
+            let found = member::repeated_place(state, subject, place).ok_or_else(|| absent(subject))?;
+            require("members:update", found)
+        }
+        Command::RemoveMember(RemoveMember { place, .. }) => {
+            let found = member::repeated_place(state, subject, place).ok_or_else(|| absent(subject))?;
+            require("members:remove", found)
+        }
         Command::Offboard(offboard) => member::authorize_offboard(state, caller, offboard),
         Command::Narrow(_) => mint::authorize_narrow(caller).map(drop),
         Command::Update(update) => find_token(state, caller, update.token, "tokens:update").map(drop),
@@ -404,6 +429,16 @@ fn authorize_repeated(
         Command::ReportLeak(_) => Ok(()),
         Command::RevokeTokens(_) => require("tokens:revoke", place),
     }
+}
+
+/// The tokens of somebody who has left, for the answer to a repeated request.
+fn listed_again(state: &State, at: Timestamp, command: &Command, subject: Subject) -> Vec<TokenId> {
+    let (user, place) = match command {
+        Command::RemoveMember(remove) => (remove.user, member::repeated_place(state, subject, &remove.place)),
+        Command::Offboard(offboard) => (offboard.user, Some(Scope::Instance)),
+        _ => return Vec::new(),
+    };
+    place.map(|place| member::departing(state, at, user, place)).unwrap_or_default()
 }
 
 /// The scope that a subject is, or acts in.
@@ -784,11 +819,12 @@ mod tests {
             if !matches!(request.command, Command::Narrow(_)) {
                 let subject = decide(&world.state, &caller, world.at, &request).unwrap().subject;
                 let stranger = world.caller(stranger);
-                authorize_repeated(&world.state, &stranger, &request.command, subject).unwrap_err();
+                authorize_repeated(&world.state, &stranger, world.at, &request.command, subject).unwrap_err();
             }
         }
         assert!(
-            authorize_repeated(&world.state, &admin(), &Command::EnrollRoles, Subject::Instance).is_err()
+            authorize_repeated(&world.state, &admin(), world.at, &Command::EnrollRoles, Subject::Instance)
+                .is_err()
         );
     }
 

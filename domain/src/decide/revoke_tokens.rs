@@ -5,7 +5,7 @@ use super::mint::ScopeText;
 use super::token::read_why;
 use crate::authority::Caller;
 use crate::event::{By, Event, Subject, TokenFilter, TokensRevoked};
-use crate::id::TokenId;
+use crate::id::{TokenId, UserId};
 use crate::name::Name;
 use crate::rejection::Rejection;
 use crate::scope::Scope;
@@ -32,6 +32,8 @@ pub struct FilterText {
     pub scope: ScopeText,
     /// Minted by this actor, or by the token with this id.
     pub created_by: Option<String>,
+    /// The id of the person who answers for them: whoever minted them, or minted what minted them.
+    pub person: Option<String>,
     /// Minted then or later.
     pub created_from: Option<Timestamp>,
     /// Minted earlier than then.
@@ -50,6 +52,7 @@ impl FilterText {
             created_from: self.created_from,
             created_before: self.created_before,
             role: self.role.as_deref().map(read_role).transpose()?,
+            person: self.person.as_deref().map(read_person).transpose()?,
             ..TokenFilter::default()
         };
         match self.created_by.as_deref().map(read_creator).transpose()? {
@@ -78,6 +81,10 @@ fn read_creator(text: &str) -> Result<Creator, Rejection> {
         let expected = "an actor as the log names it, such as org-token:chyo_4fT9aQ1, or the id of a token";
         Rejection::invalid("created_by", text, expected.to_owned())
     })
+}
+
+fn read_person(text: &str) -> Result<UserId, Rejection> {
+    text.parse().map_err(|_| Rejection::invalid("person", text, "the id of a user".to_owned()))
 }
 
 fn read_role(text: &str) -> Result<Name, Rejection> {
@@ -110,7 +117,14 @@ mod tests {
 
     fn filter(scope: &str) -> FilterText {
         let scope = scope_text(scope);
-        FilterText { scope, created_by: None, created_from: None, created_before: None, role: None }
+        FilterText {
+            scope,
+            created_by: None,
+            person: None,
+            created_from: None,
+            created_before: None,
+            role: None,
+        }
     }
 
     fn command(filter: FilterText, expected_count: u64) -> Command {
@@ -174,6 +188,34 @@ mod tests {
     }
 
     #[test]
+    fn all_that_a_person_minted_ends_with_what_that_minted_and_the_sessions() {
+        let mut world = World::with_tenants();
+        let (user, session) = world.join("acme", "admin");
+        let (heir, _) = world.join("acme", "admin");
+        let caller = world.caller(session);
+        let minted = world.mint_by(&caller, "acme", &["admin"], |_| ()).unwrap();
+        let caller = world.caller(minted);
+        let below = world.mint_by(&caller, "acme/web", &["project-reader"], |_| ()).unwrap();
+        let beside = world.mint("acme", &["member"]);
+        let of = |user: UserId| FilterText { person: Some(user.to_string()), ..filter("acme") };
+        let fate = crate::decide::TokensFate { fate: crate::people::Fate::HandOver, to: Some(heir) };
+        world.tentatively(|world| {
+            world.remove(&admin(), "acme", user, fate).unwrap();
+            world.run(&admin(), command(of(user), 0)).unwrap();
+            // What was handed over is the heir's, whose session it is as well.
+            world.run(&admin(), command(of(heir), 3)).unwrap();
+        });
+        world.run(&admin(), command(of(user), 3)).unwrap();
+        for (id, status) in [(session, false), (minted, false), (below, false), (beside, true)] {
+            assert_eq!(world.state.status(world.token(id), world.at) == Status::Live, status);
+        }
+        // What the filter chose stays so whatever becomes of the person.
+        world.remove(&admin(), "acme", user, fate).unwrap();
+        assert_eq!(world.state.status(world.token(below), world.at), Status::Revoked);
+        assert_eq!(world.state.difference(&world.folded()), None);
+    }
+
+    #[test]
     fn who_may_not_revoke_all_of_it_revokes_none_of_it() {
         let mut world = World::with_tenants();
         world.mint("acme", &["member"]);
@@ -195,6 +237,7 @@ mod tests {
         world.run(&of_web, command(filter("acme/web"), 0)).unwrap();
         for (field, wrong) in [
             ("created_by", FilterText { created_by: Some("somebody".to_owned()), ..filter("acme") }),
+            ("person", FilterText { person: Some("ada@example.org".to_owned()), ..filter("acme") }),
             ("role", FilterText { role: Some("No Role".to_owned()), ..filter("acme") }),
             (
                 "created_before",

@@ -221,9 +221,9 @@ pub(super) fn revoke(
     let (reason, note) = read_why(revoke.reason.as_deref(), revoke.note.as_deref())?;
     // Revoking what is revoked changes nothing, unless it now takes with it what it minted. Whether any of that is still
     // live is not looked for: it may be a hundred thousand tokens, and this is under the state's lock.
-    let is_done = state
-        .own_end(token)
-        .is_some_and(|end| !revoke.cascade || end.cascade || state.tokens().minted_by(token.id) == 0);
+    let is_done = state.own_end(token).is_some_and(|end| {
+        !revoke.cascade || end.cascade.is_some() || state.tokens().minted_by(token.id) == 0
+    });
     let events = if is_done {
         Vec::new()
     } else {

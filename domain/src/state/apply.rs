@@ -260,6 +260,7 @@ impl State {
 
     pub(super) fn add_token(&mut self, token: Token) {
         let id = token.id;
+        self.note_owner(token.scope, &token.grants);
         let journal = &mut self.journal;
         self.tokens.add(Arc::new(token), &mut |undo| {
             if let Some(journal) = journal {
@@ -304,7 +305,7 @@ impl State {
             reason: revoked.reason,
             note: revoked.note.clone(),
             cause,
-            cascade,
+            cascade: cascade.then_some(version),
             version,
         };
         let slot = self.tokens.slot_of(root).ok_or_else(|| missing("token", root))?;
@@ -312,7 +313,9 @@ impl State {
         // Revoked again with cascade, a token keeps the record of its first revocation.
         let own = match first {
             None => Arc::new(end(None)),
-            Some(first) if cascade && !first.cascade => Arc::new(Revocation { cascade, ..(**first).clone() }),
+            Some(first) if cascade && first.cascade.is_none() => {
+                Arc::new(Revocation { cascade: Some(version), ..(**first).clone() })
+            }
             Some(first) => Arc::clone(first),
         };
         self.change_token(root, |token| token.revocation = Some(own))?;
@@ -332,6 +335,7 @@ impl State {
         let mut token = (*before).clone();
         change(&mut token);
         token.revision = self.counters.version;
+        self.note_owner(token.scope, &token.grants);
         let ends_otherwise = before.expires_at != token.expires_at
             || before.revocation.is_some() != token.revocation.is_some();
         let lived = if ends_otherwise { self.lives(id) } else { Vec::new() };
@@ -350,7 +354,7 @@ impl State {
             reason: revoked.reason,
             note: revoked.note.clone(),
             cause: None,
-            cascade: false,
+            cascade: None,
             version: self.counters.version,
         };
         self.end_chosen(line.org, revoked.filter.clone(), revocation);

@@ -10,8 +10,8 @@ use crate::id::OrganizationId;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
-/// Tokens that are marked in one step.
-const STEP: usize = 256;
+/// Tokens that are marked in one step. Few in tests, so that a small family takes several.
+const STEP: usize = if cfg!(test) { 4 } else { 256 };
 /// Tokens that are looked at for each that may be marked.
 const LOOKS: usize = 8;
 /// Endings that may be under way. One more is marked to its end at once, so that a look at a token stays short.
@@ -110,7 +110,8 @@ impl State {
     fn mark(&mut self, index: usize, most: usize) -> bool {
         let mut whom =
             std::mem::replace(&mut self.endings[index].whom, Whom::Below { root: 0, way: Vec::new() });
-        let (slots, is_done) = self.next_slots(&mut whom, most);
+        let version = self.endings[index].revocation.version;
+        let (slots, is_done) = self.next_slots(&mut whom, most, version);
         self.endings[index].whom = whom;
         for slot in slots {
             let Some(token) = self.tokens.at(slot) else { continue };
@@ -126,7 +127,7 @@ impl State {
     }
 
     /// The slots that an ending goes on with, and whether they are its last.
-    fn next_slots(&self, whom: &mut Whom, most: usize) -> (Vec<u32>, bool) {
+    fn next_slots(&self, whom: &mut Whom, most: usize, version: u64) -> (Vec<u32>, bool) {
         let mut slots = Vec::new();
         let mut looks = most.saturating_mul(LOOKS);
         while slots.len() < most && looks > 0 {
@@ -140,8 +141,11 @@ impl State {
                     };
                     *seen += 1;
                     let revocation = self.tokens.at(child).and_then(|token| token.revocation.as_deref());
-                    // What ended with all below it needs no look.
-                    if revocation.is_none_or(|revocation| !revocation.cascade) {
+                    // What had ended with all below it needs no look. What did so later does: below it are tokens that
+                    // this ending is the first to end.
+                    let is_ended_below =
+                        |end: &Revocation| end.cascade.is_some_and(|cascade| cascade < version);
+                    if !revocation.is_some_and(is_ended_below) {
                         slots.push(child);
                         way.push((child, 0));
                     }
@@ -215,7 +219,14 @@ mod tests {
 
     fn all(scope: &str) -> FilterText {
         let scope = scope_text(scope);
-        FilterText { scope, created_by: None, created_from: None, created_before: None, role: None }
+        FilterText {
+            scope,
+            created_by: None,
+            person: None,
+            created_from: None,
+            created_before: None,
+            role: None,
+        }
     }
 
     fn revoke(world: &mut World, by: &Caller, filter: FilterText, count: usize) -> Vec<&'static str> {
@@ -406,5 +417,98 @@ mod tests {
         };
         assert_eq!(live(&world), 0);
         assert_eq!(world.state.difference(&world.folded()), None);
+    }
+
+    /// What a token came to: the version of its end, and its root cause.
+    type Ended = Option<(u64, Option<TokenId>)>;
+
+    fn ended(state: &State) -> Vec<Ended> {
+        let end = |token| state.own_revocation(token).map(|end| (end.version, end.cause));
+        state.tokens().iter().map(end).collect()
+    }
+
+    /// A fold of all lines that marks as many steps after each as `pace` says.
+    fn folded_at(world: &World, mut pace: impl FnMut() -> usize) -> State {
+        let mut state = State::default();
+        for text in &world.lines {
+            state.apply(&crate::line::Line::read(text).unwrap()).unwrap();
+            (0..pace()).for_each(|_| state.mark_some());
+        }
+        state
+    }
+
+    #[test]
+    fn what_was_revoked_again_with_cascade_keeps_the_cause_that_it_had() {
+        let mut world = World::with_tenants();
+        let (root, below) = family(&mut world);
+        // The last child, so that the marking comes to it late.
+        let child = below[MANY - 1];
+        let caller = world.caller(child);
+        let grandchild = world.mint_by(&caller, "acme", &["admin"], |_| ()).unwrap();
+        world.revoke(&admin(), child, false).unwrap();
+        world.revoke(&admin(), root, true).unwrap();
+        assert_eq!(world.revoke(&admin(), child, true).unwrap().events.len(), 1);
+        for pace in [0, 1, usize::from(u16::MAX)] {
+            let state = folded_at(&world, || pace);
+            let end = state.own_revocation(state.tokens().get(grandchild).unwrap()).unwrap();
+            assert_eq!(end.cause, Some(root), "{pace} steps after each line");
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// The token of this index mints another.
+        Mint(usize),
+        Revoke(usize, bool),
+        /// All that the token of this index minted.
+        RevokeAll(usize),
+    }
+
+    fn step() -> impl proptest::strategy::Strategy<Value = (Step, usize)> {
+        use proptest::prelude::*;
+        let step = prop_oneof![
+            6 => any::<usize>().prop_map(Step::Mint),
+            2 => (any::<usize>(), any::<bool>()).prop_map(|(index, cascade)| Step::Revoke(index, cascade)),
+            1 => any::<usize>().prop_map(Step::RevokeAll),
+        ];
+        (step, 0..3_usize)
+    }
+
+    #[test]
+    fn the_fold_is_the_same_wherever_it_marks() {
+        let steps = proptest::collection::vec(step(), 20..120);
+        crate::testing::property("marking", 48, 2_000, steps, |steps| {
+            let mut world = World::with_tenants();
+            let mut tokens = vec![world.mint("acme", &["admin"])];
+            for (step, _) in &steps {
+                match *step {
+                    Step::Mint(index) => {
+                        let parent = tokens[index % tokens.len()];
+                        let caller = world.caller(parent);
+                        if world.state.own_revocation(world.token(parent)).is_none() {
+                            tokens.push(world.mint_by(&caller, "acme", &["admin"], |_| ()).unwrap());
+                        }
+                    }
+                    Step::Revoke(index, cascade) => {
+                        world.revoke(&admin(), tokens[index % tokens.len()], cascade).unwrap();
+                    }
+                    Step::RevokeAll(index) => {
+                        let created_by = Some(tokens[index % tokens.len()].to_string());
+                        let filter = FilterText { created_by, ..all("acme") };
+                        let (_, chosen) = filter.find(&world.state, &admin()).unwrap();
+                        let organization = world.scope("acme").organization();
+                        let count = world.state.chosen(organization, &chosen, world.at).count();
+                        revoke(&mut world, &admin(), filter, count);
+                    }
+                }
+            }
+            let mut paces = steps.iter().map(|(_, pace)| *pace).cycle();
+            let marked = folded_at(&world, || paces.next().unwrap_or_default());
+            let settled = folded_at(&world, || usize::from(u8::MAX));
+            for state in [&marked, &settled] {
+                assert_eq!(ended(state), ended(&world.state));
+                assert_eq!(world.state.difference(state), None);
+            }
+        });
     }
 }

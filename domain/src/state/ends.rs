@@ -133,6 +133,7 @@ impl State {
         let deletion = Some(deletion(line, self.version(), Reason::ProjectDeleted, note));
         let revision = self.counters.version;
         self.put_project(Project { deletion, revision, ..(*project).clone() });
+        self.refresh_sessions_of(line, project.organization, id)?;
         self.recount_live_tokens(project.organization);
         Ok(())
     }
@@ -140,5 +141,5 @@ impl State {
 
 fn deletion(line: &Line, version: u64, reason: Reason, note: Option<&str>) -> Arc<Revocation> {
     let (at, by, note) = (line.at, line.actor.by.clone(), note.map(Into::into));
-    Arc::new(Revocation { at, by, reason, note, cause: None, cascade: true, version })
+    Arc::new(Revocation { at, by, reason, note, cause: None, cascade: Some(version), version })
 }

@@ -128,10 +128,12 @@ pub(super) type MemberKey = (OrganizationId, UserId, Option<ProjectId>);
 pub struct People {
     users: BTreeMap<UserId, Arc<User>>,
     members: BTreeMap<MemberKey, Arc<Member>>,
+    /// The same keys by person.
+    places: BTreeSet<(UserId, OrganizationId, Option<ProjectId>)>,
     invitations: BTreeMap<(OrganizationId, InvitationId), Arc<Invitation>>,
     texts: HashMap<SecretHash, (OrganizationId, InvitationId)>,
     sessions: HashMap<(OrganizationId, UserId), Vec<TokenId>>,
-    /// The organizations that have, or had, an owner.
+    /// The organizations that have, or had, an owner: a member, or a token that holds the role.
     owned: BTreeSet<OrganizationId>,
 }
 
@@ -193,7 +195,8 @@ impl People {
 
     /// The organizations in which a person has a role.
     pub fn organizations_of(&self, user: UserId) -> BTreeSet<OrganizationId> {
-        self.members.keys().filter(|key| key.1 == user).map(|key| key.0).collect()
+        let first = (user, OrganizationId(uuid::Uuid::nil()), None);
+        self.places.range(first..).take_while(|place| place.0 == user).map(|place| place.1).collect()
     }
 
     /// Whether a person is the only owner that an organization has.
@@ -205,7 +208,7 @@ impl People {
         owners.next().is_some_and(|owner| owner.user == user) && owners.next().is_none()
     }
 
-    /// Whether an organization has or had a member who owns it.
+    /// Whether an organization has or had a member or a token that owns it.
     pub fn was_owned(&self, organization: OrganizationId) -> bool {
         self.owned.contains(&organization)
     }
@@ -234,15 +237,6 @@ impl People {
             .map_while(move |(key, invitation)| (key.0 == organization).then_some(invitation))
     }
 
-    /// What a person's memberships in an organization give, as grants of a token of that organization.
-    pub fn grants(&self, organization: OrganizationId, user: UserId) -> Arc<[Grant]> {
-        let grant =
-            |member: &Arc<Member>| Grant { role: member.role.clone(), project: member.place.project() };
-        let mut grants: Vec<Grant> = self.memberships(organization, user).map(grant).collect();
-        grants.sort_unstable();
-        grants.into()
-    }
-
     fn put_user(&mut self, user: User) -> PeopleUndo {
         PeopleUndo::User(user.id, self.users.insert(user.id, Arc::new(user)))
     }
@@ -250,11 +244,19 @@ impl People {
     fn put_member(&mut self, member: Member) -> PeopleUndo {
         let organization = member.place.organization().expect("members are of organizations");
         let key = (organization, member.user, member.place.project());
-        PeopleUndo::Member(key, self.members.insert(key, Arc::new(member)))
+        self.set_member(key, Some(Arc::new(member)))
     }
 
-    fn remove_member(&mut self, key: MemberKey) -> PeopleUndo {
-        PeopleUndo::Member(key, self.members.remove(&key))
+    fn set_member(&mut self, key: MemberKey, member: Option<Arc<Member>>) -> PeopleUndo {
+        let place = (key.1, key.0, key.2);
+        let before = if let Some(member) = member {
+            self.places.insert(place);
+            self.members.insert(key, member)
+        } else {
+            self.places.remove(&place);
+            self.members.remove(&key)
+        };
+        PeopleUndo::Member(key, before)
     }
 
     fn put_invitation(&mut self, invitation: Invitation) -> PeopleUndo {
@@ -283,7 +285,7 @@ impl People {
     pub(super) fn undo(&mut self, undo: PeopleUndo) {
         match undo {
             PeopleUndo::User(key, before) => super::restore_ordered(&mut self.users, key, before),
-            PeopleUndo::Member(key, before) => super::restore_ordered(&mut self.members, key, before),
+            PeopleUndo::Member(key, before) => drop(self.set_member(key, before)),
             PeopleUndo::Invitation(key, before) => {
                 super::restore_ordered(&mut self.invitations, key, before);
             }
@@ -436,7 +438,14 @@ impl State {
         let member = Member { user, place, role: role.clone(), since, revision: self.version() };
         let undo = self.people.put_member(member);
         self.keep(|| Undo::People(undo));
-        if role.as_str() == OWNER && self.people.owned.insert(organization) {
+        self.note_owner(place, &[Grant { role: role.clone(), project: None }]);
+    }
+
+    /// An organization that anybody or any token has owned is no longer for a provisioner to give away.
+    pub(super) fn note_owner(&mut self, scope: Scope, grants: &[Grant]) {
+        let Scope::Organization(organization) = scope else { return };
+        let owns = grants.iter().any(|grant| grant.role.as_str() == OWNER && grant.project.is_none());
+        if owns && self.people.owned.insert(organization) {
             self.keep(|| Undo::People(PeopleUndo::Owned(organization)));
         }
     }
@@ -453,7 +462,7 @@ impl State {
         let keys: Vec<MemberKey> =
             held.map(|member| (organization, removed.user, member.place.project())).collect();
         for key in keys {
-            let undo = self.people.remove_member(key);
+            let undo = self.people.set_member(key, None);
             self.keep(|| Undo::People(undo));
         }
         self.refresh_sessions(line, organization, removed.user)?;
@@ -485,17 +494,25 @@ impl State {
 
     /// A person as a caller: what it may do in an organization is what its memberships there give.
     pub fn person(&self, organization: OrganizationId, user: UserId) -> Caller {
-        let grants = self.people.grants(organization, user);
+        let grants = self.grants_of(organization, user);
         Caller::of_token(&Arc::new(session(organization, user, grants)))
+    }
+
+    /// What a person's memberships in an organization give, as grants of a token of that organization. A deleted project
+    /// gives nothing more.
+    fn grants_of(&self, organization: OrganizationId, user: UserId) -> Arc<[Grant]> {
+        let held = self.people.memberships(organization, user);
+        let held = held.filter(|member| self.end_of(member.place).is_none());
+        let grant =
+            |member: &Arc<Member>| Grant { role: member.role.clone(), project: member.place.project() };
+        let mut grants: Vec<Grant> = held.map(grant).collect();
+        grants.sort_unstable();
+        grants.into()
     }
 
     /// The minted tokens at a place, or inside it, that a person answers for.
     pub fn answered_for(&self, user: UserId, place: Scope) -> impl Iterator<Item = &Arc<Token>> {
-        let slots = self.tokens.of(place.organization());
-        slots
-            .iter()
-            .filter_map(|slot| self.tokens.at(*slot))
-            .filter(move |token| token.person == Some(user) && !token.session && place.contains(token.scope))
+        self.tokens.of_person(user).filter(move |token| !token.session && place.contains(token.scope))
     }
 
     /// The members who hold a role, and not another of the same name, where nothing was deleted.
@@ -549,6 +566,19 @@ impl State {
         Ok(())
     }
 
+    /// Takes from the sessions of a project's members what the project gave.
+    pub(super) fn refresh_sessions_of(
+        &mut self,
+        line: &Line,
+        organization: OrganizationId,
+        project: ProjectId,
+    ) -> Result<(), Corrupt> {
+        let members = self.people.members_after(organization, None);
+        let of_project = members.filter(|member| member.place.project() == Some(project));
+        let users: Vec<UserId> = of_project.map(|member| member.user).collect();
+        users.into_iter().try_for_each(|user| self.refresh_sessions(line, organization, user))
+    }
+
     /// Gives a person's sessions in an organization what the memberships there give; without any they end.
     fn refresh_sessions(
         &mut self,
@@ -556,7 +586,7 @@ impl State {
         organization: OrganizationId,
         user: UserId,
     ) -> Result<(), Corrupt> {
-        let grants = self.people.grants(organization, user);
+        let grants = self.grants_of(organization, user);
         let grants = self.tokens.share(&grants);
         let end = removal(line, self.version());
         let sessions = self.people.sessions.get(&(organization, user)).cloned().unwrap_or_default();
@@ -639,6 +669,9 @@ fn inviter(line: &Line) -> Inviter {
 
 fn removal(line: &Line, version: u64) -> Arc<Revocation> {
     let (at, by) = (line.at, line.actor.by.clone());
-    let reason = Reason::MemberRemoved;
-    Arc::new(Revocation { at, by, reason, note: None, cause: None, cascade: false, version })
+    let reason = match line.event {
+        Event::ProjectDeleted { .. } => Reason::ProjectDeleted,
+        _ => Reason::MemberRemoved,
+    };
+    Arc::new(Revocation { at, by, reason, note: None, cause: None, cascade: None, version })
 }

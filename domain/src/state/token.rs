@@ -86,8 +86,9 @@ pub struct Revocation {
     pub note: Option<Box<str>>,
     /// The token whose revocation took this one with it.
     pub cause: Option<TokenId>,
-    /// Whether everything that the token minted ended with it.
-    pub cascade: bool,
+    /// The version after the event by which everything that the token minted ended too, if it did. That may be a later
+    /// one than the token's own end.
+    pub cascade: Option<u64>,
     /// The version after its event.
     pub version: u64,
 }

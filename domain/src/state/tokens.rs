@@ -5,11 +5,11 @@
 
 use super::lineage::Lineage;
 use super::token::{Shown, Token};
-use crate::id::{OrganizationId, TokenId};
+use crate::id::{OrganizationId, TokenId, UserId};
 use crate::scope::Scope;
 use crate::secret::SecretHash;
 use hashbrown::HashTable;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub struct Tokens {
     replaced: HashMap<SecretHash, (u32, u32)>,
     by_name: HashTable<u32>,
     by_organization: HashMap<Option<OrganizationId>, Vec<u32>>,
+    /// The tokens that a person answers for, sessions included.
+    by_person: HashMap<UserId, BTreeSet<u32>>,
     children: HashMap<TokenId, Vec<u32>>,
     lineage: Lineage,
     grants: HashSet<Arc<[crate::scope::Grant]>>,
@@ -95,6 +97,11 @@ impl Tokens {
         self.by_organization.get(&organization).map_or(&[], Vec::as_slice)
     }
 
+    /// The tokens that a person answers for, with the person's sessions, in the order of minting.
+    pub fn of_person(&self, person: UserId) -> impl Iterator<Item = &Arc<Token>> {
+        self.by_person.get(&person).into_iter().flatten().map(|slot| &self.slots[*slot as usize])
+    }
+
     /// The tokens that a token minted, in order.
     pub fn children(&self, id: TokenId) -> impl Iterator<Item = &Arc<Token>> {
         self.children.get(&id).into_iter().flatten().map(|slot| &self.slots[*slot as usize])
@@ -138,6 +145,7 @@ impl Tokens {
         if let Some(parent) = token.parent {
             self.children.entry(parent).or_default().push(slot);
         }
+        self.set_person(slot, None, token.person);
         let (id, hash) = (token.id, token.hash);
         self.slots.push(token);
         let (slots, hasher) = (&self.slots, &self.hasher);
@@ -161,6 +169,7 @@ impl Tokens {
             self.index_secret(&token.hash, slot);
             self.replaced.insert(before.hash, (slot, before.secret));
         }
+        self.set_person(slot, before.person, token.person);
         self.slots[slot as usize] = token;
         journal(TokenUndo::Replaced(slot, before));
         if renamed && !ended {
@@ -173,7 +182,8 @@ impl Tokens {
             TokenUndo::Held { of, before } => self.set_holder(of, before),
             TokenUndo::Replaced(slot, before) => {
                 let after = std::mem::replace(&mut self.slots[slot as usize], before);
-                let hash = self.slots[slot as usize].hash;
+                let (hash, person) = (self.slots[slot as usize].hash, self.slots[slot as usize].person);
+                self.set_person(slot, after.person, person);
                 if after.hash != hash {
                     self.forget_secret(&after.hash, slot);
                     self.index_secret(&hash, slot);
@@ -183,6 +193,7 @@ impl Tokens {
             TokenUndo::Added(slot) => {
                 let token = self.slots.pop().expect("an added token is the last when it is taken back");
                 self.lineage.pop();
+                self.set_person(slot, token.person, None);
                 self.forget_secret(&token.hash, slot);
                 if let Ok(entry) =
                     self.by_id.find_entry(self.hasher.hash_one(token.id), |other| *other == slot)
@@ -227,6 +238,7 @@ impl Tokens {
         let indexed = |tokens: &Self| (tokens.by_id.len(), tokens.by_secret.len(), names(tokens));
         (indexed(self) != indexed(other)
             || self.by_organization != other.by_organization
+            || self.by_person != other.by_person
             || self.children != other.children
             || self.lineage != other.lineage
             || self.replaced != other.replaced)
@@ -236,6 +248,23 @@ impl Tokens {
     /// The slot of a token.
     pub(crate) fn slot_of(&self, id: TokenId) -> Option<u32> {
         self.by_id.find(self.hasher.hash_one(id), |slot| self.slots[*slot as usize].id == id).copied()
+    }
+
+    fn set_person(&mut self, slot: u32, before: Option<UserId>, after: Option<UserId>) {
+        if before == after {
+            return;
+        }
+        if let Some(slots) = before.and_then(|person| self.by_person.get_mut(&person)) {
+            slots.remove(&slot);
+        }
+        if let Some(person) =
+            before.filter(|person| self.by_person.get(person).is_some_and(BTreeSet::is_empty))
+        {
+            self.by_person.remove(&person);
+        }
+        if let Some(person) = after {
+            self.by_person.entry(person).or_default().insert(slot);
+        }
     }
 
     fn holder(&self, scope: Scope, name: &str) -> Option<u32> {

@@ -12,7 +12,7 @@ use crate::work::{Answered, Call, Failure, Inquiry, Outcome, Presented, Work};
 use domain::authority::{self, Caller, Principal};
 use domain::decide::{self, Decision, Request};
 use domain::event::{self, Event, TokenImported};
-use domain::id::OrganizationId;
+use domain::id::{OrganizationId, TokenId};
 use domain::line::{self, Line};
 use domain::needs::permission_behind;
 use domain::query;
@@ -60,8 +60,17 @@ pub(crate) enum Noted {
 pub(crate) enum Held {
     Failed(Failure),
     Readable(Caller),
-    Done { caller: Caller, subject: event::Subject, secret: Option<Secret>, repeated: Option<Box<str>> },
-    Verified { caller: Caller, verdicts: Vec<(Verdict, Noted)> },
+    Done {
+        caller: Caller,
+        subject: event::Subject,
+        tokens: Vec<TokenId>,
+        secret: Option<Secret>,
+        repeated: Option<Box<str>>,
+    },
+    Verified {
+        caller: Caller,
+        verdicts: Vec<(Verdict, Noted)>,
+    },
 }
 
 /// A batch that is decided: what to append, and what follows from it.
@@ -221,7 +230,8 @@ impl<'a> Batch<'a> {
             self.sealed.push(seal.seal(&idempotency.key, secret, self.random, self.at.micros()));
         }
         let repeated = decision.idempotency.filter(|_| decision.repeated).map(|idempotency| idempotency.key);
-        Held::Done { caller, subject: decision.subject, secret: decision.secret, repeated }
+        let Decision { subject, tokens, secret, .. } = decision;
+        Held::Done { caller, subject, tokens, secret, repeated }
     }
 
     /// Writes the lifecycle lines of a decision.
@@ -312,8 +322,8 @@ impl Decided {
         let (caller, outcome) = match held {
             Held::Failed(failure) => return Err(failure),
             Held::Readable(caller) => (caller, Outcome::Readable),
-            Held::Done { caller, subject, secret, repeated } => {
-                (caller, Outcome::Done { subject, secret, repeated })
+            Held::Done { caller, subject, tokens, secret, repeated } => {
+                (caller, Outcome::Done { subject, tokens, secret, repeated })
             }
             Held::Verified { caller, verdicts } => {
                 let verdicts = verdicts.into_iter().map(|(verdict, noted)| (verdict, line_of(noted)));

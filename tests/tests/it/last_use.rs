@@ -136,3 +136,23 @@ async fn each_line_counts_once_whoever_keeps_the_view() {
     days[0]["used"] = json!(2);
     assert_eq!(shown(&next.admin(), &token.id).await["days"], days);
 }
+
+#[tokio::test]
+async fn from_where_is_told_of_ones_own_token_and_to_who_may_read_the_audit_log() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let acme = json!({"organization": "acme"});
+    let token = tenants.owner.mint("t", acme.clone(), &["member"]).await;
+    let other = tenants.owner.mint("u", acme.clone(), &["member"]).await;
+    let last = ask(&tenants.verifier, &token.secret, "projects:read").await;
+    passes(&world.node, &last).await;
+    let [own, member] = [&token, &other].map(|one| world.node.token(&one.secret));
+    for (actor, is_told) in [(&tenants.owner, true), (&own, true), (&member, false)] {
+        let listed = actor.get("/v1/tokens?name=t").await.expect(200)["items"][0].clone();
+        for found in [shown(actor, &token.id).await, listed] {
+            let used = &found["last_used"];
+            assert!(used["at"].is_string(), "{found}");
+            assert_eq!((used.get("address").is_some(), used.get("agent").is_some()), (is_told, is_told));
+        }
+    }
+}

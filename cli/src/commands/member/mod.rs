@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
 }
 
 /// The id of the member that a text names: an id, or the mail address of exactly one.
-async fn id(client: &Client, organization: &str, text: &str) -> Result<String, Failure> {
+pub(super) async fn id(client: &Client, organization: &str, text: &str) -> Result<String, Failure> {
     if !text.contains('@') {
         return Ok(text.to_owned());
     }

@@ -21,6 +21,7 @@ use reqwest::Method;
   chancery token revoke ID ID ID --force --reason leaked --note 'seen in a build log'
   chancery token list --org acme --output id | xargs chancery token revoke --force
   chancery token revoke --org acme --where created-by=org-token:chyo_4fT9aQ1 --dry-run
+  chancery token revoke --org acme --where person=ada@example.org --dry-run
   chancery token revoke --org acme --where role=admin --where created-from=2027-01-31T00:00:00Z --force --expect 17")]
 pub(crate) struct Args {
     /// Their ids, names, or how their secrets begin (at most 12 characters)
@@ -38,7 +39,7 @@ pub(crate) struct Args {
     /// With everything that they minted
     #[arg(long, conflicts_with = "filter")]
     cascade: bool,
-    /// All that this is true of: created-by=ACTOR|ID, created-from=TIME, created-before=TIME, role=ROLE; scope=instance
+    /// All that this is true of: created-by=ACTOR|ID, person=USER|MAIL, created-from=TIME, created-before=TIME, role=ROLE; scope=instance
     /// for the instance's own. Several have to be true together
     #[arg(id = "filter", long = "where", value_name = "KEY=VALUE")]
     filter: Vec<Where>,

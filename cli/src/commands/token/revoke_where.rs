@@ -1,7 +1,7 @@
 //! Revoking all tokens that a filter chooses: first what they are, then by their count.
 
 use crate::client::{Answer, Client};
-use crate::commands::{Context, not_a_secret, prompt};
+use crate::commands::{Context, member, not_a_secret, prompt};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Format, table};
 use api::wire::{RevokeTokens, RevokedTokens, Scope, TokenFilter};
@@ -18,6 +18,8 @@ pub(super) enum Where {
     /// The tokens of the instance itself, rather than an organization's.
     Instance,
     CreatedBy(String),
+    /// An id or, of a member, the mail address.
+    Person(String),
     CreatedFrom(String),
     CreatedBefore(String),
     Role(String),
@@ -34,10 +36,11 @@ impl FromStr for Where {
         match text.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
             Some(("scope", "instance")) => Ok(Self::Instance),
             Some(("created-by", value)) if !value.is_empty() => not_a_secret(value).map(Self::CreatedBy),
+            Some(("person", value)) if !value.is_empty() => not_a_secret(value).map(Self::Person),
             Some(("created-from", value)) => time(value).map(Self::CreatedFrom),
             Some(("created-before", value)) => time(value).map(Self::CreatedBefore),
             Some(("role", value)) if !value.is_empty() => Ok(Self::Role(value.to_owned())),
-            _ => Err("created-by=ACTOR, created-from=TIME, created-before=TIME, role=ROLE or scope=instance is needed"
+            _ => Err("created-by=ACTOR, person=USER, created-from=TIME, created-before=TIME, role=ROLE or scope=instance is needed"
                 .to_owned()),
         }
     }
@@ -100,9 +103,17 @@ async fn filter(context: &Context, client: &Client, parts: &[Where]) -> Result<T
     };
     let mut filter = TokenFilter { scope, ..TokenFilter::default() };
     for part in parts {
+        let person;
         let (field, value) = match part {
             Where::Instance => continue,
             Where::CreatedBy(value) => (&mut filter.created_by, value),
+            Where::Person(text) => {
+                person = match &filter.scope.organization {
+                    Some(organization) => member::id(client, organization, text).await?,
+                    None => text.clone(),
+                };
+                (&mut filter.person, &person)
+            }
             Where::CreatedFrom(value) => (&mut filter.created_from, value),
             Where::CreatedBefore(value) => (&mut filter.created_before, value),
             Where::Role(value) => (&mut filter.role, value),

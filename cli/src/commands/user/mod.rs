@@ -29,8 +29,20 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
 
 /// The id of the person that a text names: an id, or the mail address of exactly one who has not left.
 async fn id(client: &Client, text: &str) -> Result<String, Failure> {
+    match <[String; 1]>::try_from(ids(client, text).await?) {
+        Ok([id]) => Ok(id),
+        Err(ids) => Err(Failure::Usage(format!(
+            "{} persons have the mail address `{text}`; give one of their ids: {}",
+            ids.len(),
+            ids.join(", ")
+        ))),
+    }
+}
+
+/// The same, of all who have the mail address: somebody who accepted invitations without a session has several ids.
+async fn ids(client: &Client, text: &str) -> Result<Vec<String>, Failure> {
     if !text.contains('@') {
-        return Ok(text.to_owned());
+        return Ok(vec![text.to_owned()]);
     }
     let users = client.list::<User>(&["v1", "users"], &[], None).await?;
     let is_named = |user: &User| user.email.as_deref().is_some_and(|email| email.eq_ignore_ascii_case(text));
@@ -39,15 +51,8 @@ async fn id(client: &Client, text: &str) -> Result<String, Failure> {
         .filter(|one| is_named(&one.value) && one.value.offboarded_at.is_none())
         .map(|one| one.value.id.to_string())
         .collect();
-    match <[String; 1]>::try_from(ids) {
-        Ok([id]) => Ok(id),
-        Err(ids) if ids.is_empty() => {
-            Err(Failure::NotFound(format!("nobody who is there has the mail address `{text}`")))
-        }
-        Err(ids) => Err(Failure::Usage(format!(
-            "{} persons have the mail address `{text}`; give one of their ids: {}",
-            ids.len(),
-            ids.join(", ")
-        ))),
+    if ids.is_empty() {
+        return Err(Failure::NotFound(format!("nobody who is there has the mail address `{text}`")));
     }
+    Ok(ids)
 }

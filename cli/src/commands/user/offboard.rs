@@ -13,7 +13,7 @@ use reqwest::Method;
   chancery user offboard ada@example.org --tokens revoke
   chancery user offboard ID --force")]
 pub(crate) struct Args {
-    /// The person's id or mail address
+    /// The person's id or mail address: everybody who has that is offboarded
     #[arg(value_name = "USER", value_parser = not_a_secret)]
     user: String,
     /// What becomes of the tokens that the person answers for; keep when absent
@@ -30,16 +30,21 @@ pub(crate) struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     prompt::require_somebody(context, args.force, "the offboarding")?;
     let client = context.client()?;
-    let user = super::id(&client, &args.user).await?;
+    let users = super::ids(&client, &args.user).await?;
     let to = match &args.to {
         Some(text) => Some(super::id(&client, text).await?),
         None => None,
     };
-    if !args.force && !prompt::confirm(&format!("Offboard {} from every organization?", args.user))? {
+    let ids = if users.len() > 1 { format!(" ({} ids)", users.len()) } else { String::new() };
+    let question = format!("Offboard {}{ids} from every organization?", args.user);
+    if !args.force && !prompt::confirm(&question)? {
         return Err(Failure::Cancelled);
     }
     let body = Offboard { tokens: args.tokens, to };
-    let path = ["v1", "users", &user, "offboard"];
-    let answer = client.change::<Departure>(Method::POST, &path, &body, None).await?;
-    context.output.details(&answer)
+    for user in &users {
+        let path = ["v1", "users", user, "offboard"];
+        let answer = client.change::<Departure>(Method::POST, &path, &body, None).await?;
+        context.output.details(&answer)?;
+    }
+    Ok(())
 }

@@ -98,7 +98,7 @@ async fn what_is_compressed_and_what_is_resumed_is_the_same_file() {
     // Whatever is there when the connection is cut: the lines that are whole, and the rest from the one after them.
     for cut in [0, 1, plain.len() / 3, plain.len() - 1] {
         let kept = plain[..cut].iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        let next = plain[..kept].iter().filter(|byte| **byte == b'\n').count();
+        let next = plain[..kept].split_inclusive(|byte| *byte == b'\n').count();
         let query = format!("from_position={next}&until_position={size}");
         assert_eq!(
             [&plain[..kept], &bytes(&world.node, &query, "identity").await.0].concat(),

@@ -32,6 +32,8 @@ pub(super) enum Kind {
     Creator,
     /// The name of a role that there need not be.
     RoleName,
+    /// The id of a person that there need not be.
+    Person,
     /// What a role may contain.
     Pattern,
     /// One of a few words.
@@ -150,6 +152,7 @@ fn filter_kind(name: &str) -> Kind {
         "created_by" => Kind::Creator,
         "created_from" | "created_before" => Kind::Time,
         "role" => Kind::RoleName,
+        "person" => Kind::Person,
         other => panic!("say in `values::filter_kind` what `{other}` holds"),
     }
 }
@@ -274,6 +277,7 @@ pub(super) fn values(kind: Kind) -> Vec<(Value, Is)> {
         Kind::Permission => permissions(),
         Kind::Time => times(),
         Kind::Creator => creators(),
+        Kind::Person => [wrong("¦ ¦never-was¦<TARGET>\u{0}"), right("<MEMBER>¦<TARGET>")].concat(),
         Kind::RoleName => {
             [wrong("¦ ¦No Role¦a_b¦MEMBER¦member\u{0}"), right("member¦never-defined")].concat()
         }

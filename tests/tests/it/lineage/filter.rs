@@ -111,3 +111,25 @@ async fn of_two_nodes_that_revoke_the_same_one_does() {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409, 409, 409, 409, 409]);
 }
+
+#[tokio::test]
+async fn all_that_a_person_minted_is_revoked_by_one_filter() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let acme = json!({"organization": "acme"});
+    let ada = crate::people::join(&world.node, "acme", "ada@example.org", "admin").await;
+    let minted = ada.session.mint("ci", acme.clone(), &["admin"]).await;
+    let below = world.node.token(&minted.secret).mint("deploy", acme.clone(), &["verifier"]).await;
+    let beside = tenants.owner.mint("beside", acme.clone(), &["verifier"]).await;
+    let wrong = json!({"scope": acme, "person": "ada@example.org"});
+    ask(&tenants.owner, &wrong, json!({"dry_run": true})).await.refused(422, "invalid_value");
+    let filter = json!({"scope": acme, "person": ada.user});
+    assert_eq!(preview(&tenants.owner, &filter).await["count"], 3);
+    ask(&tenants.owner, &filter, json!({"expected_count": 3})).await.expect(200);
+    ada.session.get("/v1/whoami").await.refused(401, "token_revoked");
+    for (token, code) in [(&minted, "revoked"), (&below, "revoked"), (&beside, "valid")] {
+        assert_eq!(tenants.verifier.code_of(&token.secret).await, code);
+    }
+    let another = world.another().await;
+    assert_eq!(another.difference(&world.node), None);
+}

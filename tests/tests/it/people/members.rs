@@ -109,3 +109,23 @@ async fn tokens_are_handed_over_to_who_could_have_minted_them() {
     tenants.owner.post(&format!("{}/remove", path(&heir.user)), end).await.expect(200);
     assert_eq!(tenants.verifier.code_of(&minted.secret).await, "revoked");
 }
+
+#[tokio::test]
+async fn a_removal_lists_what_the_remover_may_read_and_nothing_before_it_is_allowed() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let role = json!({"name": "remover", "level": "organization", "permissions": ["members:remove", "tokens:verify", "tokens:mint"]});
+    tenants.owner.post("/v1/organizations/acme/roles", role).await.expect(201);
+    let minter =
+        json!({"name": "minter", "level": "organization", "permissions": ["tokens:mint", "tokens:verify"]});
+    tenants.owner.post("/v1/organizations/acme/roles", minter).await.expect(201);
+    let remover = join(&world.node, "acme", "grace@example.org", "remover").await;
+    let ada = join(&world.node, "acme", "ada@example.org", "minter").await;
+    let minted = ada.session.mint("ci", json!({"organization": "acme"}), &["verifier"]).await;
+    let remove = format!("{}/remove", path(&ada.user));
+    let refused = ada.session.post(&remove, json!({})).await;
+    refused.refused(403, "forbidden");
+    let removed = remover.session.post(&remove, json!({})).await;
+    assert_eq!(removed.expect(200)["tokens"], json!([]));
+    assert_eq!(tenants.verifier.code_of(&minted.secret).await, "valid");
+}

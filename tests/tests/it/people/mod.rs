@@ -12,9 +12,9 @@ use chancery_tests::{Actor, TestNode};
 use serde_json::{Value, json};
 
 /// Somebody with a session.
-struct Person {
-    user: String,
-    session: Actor,
+pub(crate) struct Person {
+    pub(crate) user: String,
+    pub(crate) session: Actor,
     /// The session's id.
     id: String,
 }
@@ -40,6 +40,6 @@ async fn accept(node: &TestNode, invitation: &Value) -> Person {
 }
 
 /// Somebody whom the administrator invited.
-async fn join(node: &TestNode, place: &str, email: &str, role: &str) -> Person {
+pub(crate) async fn join(node: &TestNode, place: &str, email: &str, role: &str) -> Person {
     accept(node, &invite(&node.admin(), place, email, role).await).await
 }
