@@ -9,8 +9,8 @@ use std::path::PathBuf;
 /// Through which server mail goes, and as whose. Without a server, texts of invitations are in the answers.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct MailArgs {
-    /// Mail server that invitations are sent through: smtp://HOST[:PORT] with STARTTLS, smtps://HOST[:PORT], or
-    /// smtp://HOST[:PORT]?tls=none [default: none, the texts of invitations are in the answers]
+    /// Mail server that invitations are sent through: smtp://HOST:PORT with STARTTLS, smtps://HOST:PORT, or
+    /// smtp://HOST:PORT?tls=none [default: none, the texts of invitations are in the answers]
     #[arg(long, env = "CHANCERY_SMTP_URL", value_name = "URL")]
     pub(crate) smtp_url: Option<String>,
     /// User name at the mail server
@@ -25,7 +25,7 @@ pub(crate) struct MailArgs {
     /// Whom mail comes from, such as `Chancery <chancery@example.org>`
     #[arg(long, env = "CHANCERY_MAIL_FROM", value_name = "ADDRESS")]
     pub(crate) mail_from: Option<String>,
-    /// Where people reach this authority, such as https://chancery.example.org; mails say it
+    /// Where people reach this authority, for mails: the URL of its API
     #[arg(long, env = "CHANCERY_PUBLIC_URL", value_name = "URL")]
     pub(crate) public_url: Option<String>,
 }

@@ -178,11 +178,19 @@ impl Stand {
         };
         let root = *root;
         let by_root = presented(&command(&node, minting).await.expect("a secret"));
-        let middle = mint(&node, scope(), "middle".to_owned(), "admin");
+        // What the root mints ends when it does.
+        let heir = |name: String, grant| match mint(&node, scope(), name, grant) {
+            Command::Mint(mut minting) => {
+                minting.particulars.expiry = Expiry::Inherited;
+                Command::Mint(minting)
+            }
+            other => other,
+        };
+        let middle = heir("middle".to_owned(), "admin");
         let by_middle = presented(&command_by(&node, by_root, middle).await.expect("a secret"));
         let minting = (1..descendants).map(|index| {
             let by = if index % 10 == 0 { by_middle } else { by_root };
-            command_by(&node, by, mint(&node, scope(), format!("descendant-{index:06}"), "member"))
+            command_by(&node, by, heir(format!("descendant-{index:06}"), "member"))
         });
         stream::iter(minting).buffered(4_096).for_each(async |_| ()).await;
         node.stop().await.unwrap();

@@ -28,7 +28,7 @@ enum List {
 pub(crate) struct Args {
     #[arg(value_enum, default_value_t)]
     list: List,
-    /// A time, position:<lines> or version:<events>; now when absent
+    /// A time, position:LINES or version:EVENTS; now when absent
     #[arg(long, value_name = "MOMENT")]
     at: Option<Moment>,
     /// Tokens that had ended as well

@@ -13,7 +13,7 @@ use api::wire::{AccessChange, AccessDiff};
   chancery audit diff --org acme --from 2026-10-01T00:00:00Z --to 2026-11-01T00:00:00Z
   chancery audit diff --from version:4000 --json")]
 pub(crate) struct Args {
-    /// The moment before: a time, position:<lines> or version:<events>
+    /// The moment before: a time, position:LINES or version:EVENTS
     #[arg(long, value_name = "MOMENT")]
     from: Moment,
     /// The moment after, said in the same way; now when absent

@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// The permission
     #[arg(value_parser = not_a_secret)]
     permission: String,
-    /// A time, position:<lines> or version:<events>; now when absent
+    /// A time, position:LINES or version:EVENTS; now when absent
     #[arg(long, value_name = "MOMENT")]
     at: Option<Moment>,
     /// At most so many, up to 1,000
