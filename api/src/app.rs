@@ -3,7 +3,7 @@
 use crate::admin::AdminToken;
 use crate::audit::stream::Streams;
 use crate::auth::Session;
-use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, metrics::Metrics};
+use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, codes, metrics::Metrics};
 use crate::error::{invalid, problem, unauthenticated};
 use crate::exports::seats::Seats;
 use crate::front::Front;
@@ -30,6 +30,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// The most bytes of what a call was about that are kept: two names, or what was typed in their place.
@@ -50,7 +51,12 @@ struct Shared {
     mail: Option<Mailer>,
     streams: Streams,
     exports: Seats,
+    /// Who computes much at once.
+    turns: Arc<Semaphore>,
 }
+
+/// How many may compute much at a time.
+const TURNS: usize = 2;
 
 /// What a node's API is told.
 #[derive(Default)]
@@ -101,6 +107,21 @@ impl App {
     /// Whose signatures on reports of leaks are believed.
     pub(crate) fn partner_keys(&self) -> &PartnerKeys {
         &self.0.partner_keys
+    }
+
+    /// Does what takes long and waits for nothing, away from the threads that serve connections. When as many are at it
+    /// as may be, it is refused.
+    pub(crate) async fn compute<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Problem> {
+        let turn = Arc::clone(&self.0.turns).try_acquire_owned();
+        let turn = turn.map_err(|_| problem(&Failure::Overloaded))?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        done.await.map_err(|_| Problem::new(codes::INTERNAL))
     }
 
     /// What sends mail, where that is set up.
@@ -335,7 +356,9 @@ pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
     }
     let (streams, exports) = (Streams::new(&mut registry), Seats::new(&mut registry));
     let metrics = registry;
-    let app = App(Arc::new(Shared { node, admin, metrics, limits, partner_keys, mail, streams, exports }));
+    let turns = Arc::new(Semaphore::new(TURNS));
+    let app =
+        App(Arc::new(Shared { node, admin, metrics, limits, partner_keys, mail, streams, exports, turns }));
     let (routes, document) = openapi::routes();
     let mut routes = routes.with_state(app.clone()).merge(crate::edge::docs::routes(&document));
     if with_metrics {

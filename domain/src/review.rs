@@ -8,6 +8,7 @@ use crate::role::Level;
 use crate::scope::Scope;
 use crate::state::{Role, State, Token};
 use std::collections::BTreeSet;
+use std::ops::Bound::{Included, Unbounded};
 use std::sync::Arc;
 
 /// The permissions of Chancery's own that count inside an organization. What else `*` stands for is for the services to
@@ -77,11 +78,18 @@ impl Catalog {
     fn expand<'p>(&self, patterns: impl Iterator<Item = &'p Pattern>) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
         for pattern in patterns {
-            let known: Vec<_> = self.known.iter().filter(|known| pattern.allows(known)).collect();
-            if known.is_empty() {
-                all.insert(pattern.as_str().to_owned());
+            let text = pattern.as_str();
+            // `noun:*` stands for what begins with `noun:`, and `*` for everything.
+            let start = text.strip_suffix('*');
+            let known = start.into_iter().flat_map(|start| {
+                let from = self.known.range::<str, _>((Included(start), Unbounded));
+                from.take_while(move |known| known.starts_with(start))
+            });
+            let mut known = known.cloned().peekable();
+            if known.peek().is_none() {
+                all.insert(text.to_owned());
             }
-            all.extend(known.into_iter().cloned());
+            all.extend(known);
         }
         all
     }
@@ -106,7 +114,7 @@ impl Catalog {
         };
         let never_used = all.iter().filter(|text| !is_used(text)).cloned().collect();
         let needed: Vec<String> =
-            used.iter().filter(|used| patterns().any(|pattern| pattern.allows(used))).cloned().collect();
+            used.iter().filter(|used| held.iter().any(|(_, set)| set.allows(used))).cloned().collect();
         let narrower_role = self.narrower(token, &needed, all.len());
         Review { held, never_used, needed, narrower_role }
     }

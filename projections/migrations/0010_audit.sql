@@ -41,6 +41,7 @@ CREATE TABLE chancery_views.audit_events (
 CREATE INDEX audit_events_organization ON chancery_views.audit_events (generation, organization, position);
 CREATE INDEX audit_events_token ON chancery_views.audit_events (generation, token, position);
 CREATE INDEX audit_events_actor ON chancery_views.audit_events (generation, actor_token, position);
+CREATE INDEX audit_events_by ON chancery_views.audit_events (generation, actor, position);
 CREATE INDEX audit_events_type ON chancery_views.audit_events (generation, type, position);
 CREATE INDEX audit_events_at ON chancery_views.audit_events (generation, at);
 CREATE INDEX audit_events_address ON chancery_views.audit_events (generation, address) WHERE address IS NOT NULL;

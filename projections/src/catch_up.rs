@@ -67,12 +67,15 @@ pub(crate) struct Marks {
     size: AtomicU64,
     /// The last checkpoint that the node signed or saw.
     checkpoint: Mutex<Option<String>>,
+    /// Where the mark is, once it has moved.
+    last: Mutex<Option<Mark>>,
 }
 
 impl Marks {
     /// A mark that does not move yet.
     pub(crate) fn new(marker: Marker, checkpoint: Option<String>) -> Self {
-        Self { marker, size: AtomicU64::new(u64::MAX), checkpoint: Mutex::new(checkpoint) }
+        let (checkpoint, last) = (Mutex::new(checkpoint), Mutex::default());
+        Self { marker, size: AtomicU64::new(u64::MAX), checkpoint, last }
     }
 
     /// The last checkpoint that the node signed or saw.
@@ -80,9 +83,13 @@ impl Marks {
         self.checkpoint.lock().clone()
     }
 
-    /// The node has signed a checkpoint, or seen one. It is written with the next line.
+    /// The node has signed a checkpoint, or seen one. It is written within a second, as the mark's place is.
     pub(crate) fn signed(&self, note: String) {
-        *self.checkpoint.lock() = Some(note);
+        *self.checkpoint.lock() = Some(note.clone());
+        if let Some(last) = &mut *self.last.lock() {
+            last.checkpoint = Some(note);
+            self.marker.moved(last.clone());
+        }
     }
 
     /// Lets the mark move on from a size.
@@ -94,8 +101,10 @@ impl Marks {
     pub(crate) fn moved(&self, live: &Live, size: u64, commit: Uuid) {
         if self.size.fetch_max(size, Relaxed) < size {
             let origin = live.read(|state| state.instance().map(|instance| instance.origin.to_string()));
+            let mut last = self.last.lock();
             let checkpoint = self.checkpoint();
-            self.marker.moved(Mark { size, commit, origin: origin.unwrap_or_default(), checkpoint });
+            let mark = Mark { size, commit, origin: origin.unwrap_or_default(), checkpoint };
+            self.marker.moved(last.insert(mark).clone());
         }
     }
 

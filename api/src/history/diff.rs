@@ -52,16 +52,15 @@ pub(crate) async fn diff(
     let place = enter(&app, &session, "audit.diff", scope, query.at_least).await?.place;
     let from = find(&app, "from", from).await?;
     let to = find(&app, "to", to).await?;
-    let mut found = changes((&from.state, from.at), (&to.state, to.at), place);
-    let cut = found.len() > limit;
-    found.truncate(limit);
-    let view = |change: &Change| view_change(&from.state, &to.state, change);
-    let answer = wire::AccessDiff {
-        from: view_moment(&from),
-        to: view_moment(&to),
-        changes: found.iter().map(view).collect(),
-        cut,
-    };
+    let comparing = app.compute(move || {
+        let mut found = changes((&from.state, from.at), (&to.state, to.at), place);
+        let cut = found.len() > limit;
+        found.truncate(limit);
+        let view = |change: &Change| view_change(&from.state, &to.state, change);
+        let changes = found.iter().map(view).collect();
+        wire::AccessDiff { from: view_moment(&from), to: view_moment(&to), changes, cut }
+    });
+    let answer = comparing.await?;
     Ok(Answer::ok(answer, app.node().live().position()))
 }
 

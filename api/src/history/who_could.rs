@@ -9,6 +9,8 @@ use crate::{page, tokens, wire};
 use axum::extract::State;
 use domain::history::{Holder, who_could as find_holders};
 use domain::permission::Permission;
+use domain::query::Sight;
+use projections::AsOf;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -57,17 +59,22 @@ pub(crate) async fn who_could(
     let scope = place(query.organization, query.project)?;
     let sight = enter(&app, &session, "audit.who_could", scope, query.at_least).await?;
     let found = find(&app, field, moment).await?;
+    let looking = app.compute(move || answer(&found, &permission, sight, limit));
+    Ok(Answer::ok(looking.await?, app.node().live().position()))
+}
+
+fn answer(found: &AsOf, permission: &Permission, sight: Sight, limit: usize) -> wire::WhoCould {
     let (state, at) = (&*found.state, found.at);
     let mut holders = find_holders(state, permission.as_str(), sight.place, sight.visible, at, limit + 1);
     let cut = holders.len() > limit;
     holders.truncate(limit);
     let mut answer =
-        wire::WhoCould { moment: view_moment(&found), members: Vec::new(), tokens: Vec::new(), cut };
+        wire::WhoCould { moment: view_moment(found), members: Vec::new(), tokens: Vec::new(), cut };
     for holder in &holders {
         match holder {
             Holder::Member(member) => answer.members.push(view_member(state, member)),
             Holder::Token(token) => answer.tokens.push(tokens::view(state, token, at)),
         }
     }
-    Ok(Answer::ok(answer, app.node().live().position()))
+    answer
 }

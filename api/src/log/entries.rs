@@ -45,6 +45,13 @@ async fn bundle(log: &Log, wanted: Wanted) -> Result<Vec<u8>, eventlog::Error> {
     let mut bundle = Vec::new();
     while next < end {
         let commits = log.commits_from(next, PAGE).await?;
+        if commits.is_empty() {
+            // The tree has these lines, so the log had them.
+            return Err(eventlog::Error::Unavailable {
+                doing: "reading lines that the tree has",
+                reason: "the log is shorter".into(),
+            });
+        }
         for (position, line) in commits.iter().flat_map(eventlog::Commit::numbered) {
             if (next..end).contains(&position) {
                 let length = u16::try_from(line.len()).expect("a line has at most 65,535 bytes");

@@ -50,21 +50,20 @@ pub(crate) async fn review(
     let mut views: Vec<_> =
         live.read(|state| found.iter().map(|token| tokens::view(state, token, at)).collect());
     tokens::add_last_used(&app, &session, &mut views).await;
-    let mut review = live.read(|state| {
+    let (catalog, owners, organization) = live.read(|state| {
         let caller = app.again(state, &session)?;
         let own = query::reviewed(state, &caller, &organization).map_err(|error| problem(&error.into()))?;
-        let catalog = Catalog::of(state, own.id);
-        let owners = owners(state, own.id);
-        let items = found.iter().zip(views).map(|(token, view)| {
-            let used = used.get(&token.id).cloned().unwrap_or_default();
-            item(state, &catalog, (token, view), &used, &owners)
-        });
-        let items = items.collect();
-        let organization = own.naming.name.to_string();
-        let at = at.to_string();
-        let next_cursor = next.map(|next| page::encode(&next));
-        Ok::<_, Problem>(wire::AccessReview { organization, at, uses_through, items, next_cursor })
+        Ok::<_, Problem>((Catalog::of(state, own.id), owners(state, own.id), own.naming.name.to_string()))
     })?;
+    let mut items = Vec::with_capacity(found.len());
+    for (token, view) in found.iter().zip(views) {
+        let used = used.get(&token.id).cloned().unwrap_or_default();
+        items.push(live.read(|state| item(state, &catalog, (token, view), &used, &owners)));
+        // Between two tokens, whoever waits for the state has its turn.
+        tokio::task::yield_now().await;
+    }
+    let (at, next_cursor) = (at.to_string(), next.map(|next| page::encode(&next)));
+    let mut review = wire::AccessReview { organization, at, uses_through, items, next_cursor };
     let persons =
         review.items.iter_mut().flat_map(|item| item.answers_for.iter_mut().chain(&mut item.confirm));
     people::open(&app, persons.flat_map(|person| [&mut person.email, &mut person.name]).collect()).await;

@@ -15,9 +15,9 @@ const HOUR: i64 = 3_600_000_000;
 /// Rows of uses that are looked at in one step.
 const STEP: i64 = 32;
 /// Commits that are read at once.
-const COMMITS: usize = 64;
+const COMMITS: usize = 8;
 /// Commits that are read for one page at most: a filter that lets little through ends its page there.
-const MOST_COMMITS: usize = 2_048;
+const MOST_COMMITS: usize = 256;
 
 /// Which events are listed. What is absent leaves none out.
 #[derive(Clone, Debug)]
@@ -244,6 +244,9 @@ impl Audit {
                 read.reverse();
                 for commit in &read {
                     uses_in(commit, token, filter, before, &may_show, &mut found)?;
+                    if found.len() > limit {
+                        break;
+                    }
                 }
                 looked_at += firsts.len();
                 below = firsts.last().copied().unwrap_or(below);

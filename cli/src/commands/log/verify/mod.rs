@@ -63,7 +63,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         }
         _ => output::print(&report.page())?,
     }
-    Ok(if report.found.is_empty() { Exit::Success } else { Exit::Failed })
+    // A check that proves nothing is no success: nobody should take it for one.
+    let is_proved = report.proved.is_some_and(|size| size > 0);
+    Ok(if report.found.is_empty() && is_proved { Exit::Success } else { Exit::Failed })
 }
 
 /// A checkpoint whose signature is of a key that is believed. One that is not proves nothing, so nothing is checked.

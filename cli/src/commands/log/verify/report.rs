@@ -115,6 +115,7 @@ impl Report {
                 "  that no lifecycle event after an organization's last is withheld: see the next export\n",
             );
             page.push_str("  what the lines of others say: only their hashes are here\n");
+            page.push_str("  that no use is withheld: only lifecycle events are numbered by organization\n");
         }
         page.push_str("  that others are shown the same log: compare checkpoints with them\n");
         page.push_str("  that each decision was right: lines are not replayed here\n");
