@@ -16,9 +16,14 @@ use domain::review::Catalog;
 use domain::role::OWNER;
 use domain::state::{State, Status, Token};
 use domain::time::Timestamp;
-use projections::Failure;
+use projections::{Failure, UsedPermissions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is looked whether the uses of a moment ago are known, and the pause between two looks.
+const LOOKS: u32 = 25;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Review the access of an organization
 ///
@@ -43,10 +48,9 @@ pub(crate) async fn review(
     let (position, at) = (live.position(), app.now());
     let (found, next) = list(&app, &session, &organization, after, limit, at).await?;
     let ids: Vec<TokenId> = found.iter().map(|token| token.id).collect();
-    let (used, uses_through) = app.node().permissions_used(&ids).await.map_err(|error| {
-        tracing::warn!(%error, "what tokens were used for could not be read");
-        problem(&Failure::Unavailable)
-    })?;
+    // The first page waits for the uses of a moment ago: on them it depends what is called unused.
+    let wanted = if after.is_none() { position } else { 0 };
+    let (used, uses_through) = used_through(&app, &ids, wanted).await?;
     let mut views: Vec<_> =
         live.read(|state| found.iter().map(|token| tokens::view(state, token, at)).collect());
     tokens::add_last_used(&app, &session, &mut views).await;
@@ -68,6 +72,22 @@ pub(crate) async fn review(
         review.items.iter_mut().flat_map(|item| item.answers_for.iter_mut().chain(&mut item.confirm));
     people::open(&app, persons.flat_map(|person| [&mut person.email, &mut person.name]).collect()).await;
     Ok(Answer::ok(review, position))
+}
+
+/// What tokens were used for, and up to where that is known: up to `wanted`, if it comes so far soon.
+async fn used_through(app: &App, tokens: &[TokenId], wanted: u64) -> Result<(UsedPermissions, u64), Problem> {
+    let mut looks = LOOKS;
+    loop {
+        let (used, through) = app.node().permissions_used(tokens).await.map_err(|error| {
+            tracing::warn!(%error, "what tokens were used for could not be read");
+            problem(&Failure::Unavailable)
+        })?;
+        looks -= 1;
+        if through >= wanted || looks == 0 {
+            return Ok((used, through));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// A page of live tokens that are no sessions, and where it ended if there are more.
