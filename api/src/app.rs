@@ -1,15 +1,16 @@
 //! What all handlers share, and the router of everything.
 
 use crate::admin::AdminToken;
-use crate::audit::stream::Streams;
+use crate::audit::stream::STREAMS;
 use crate::auth::Session;
 use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, codes, metrics::Metrics};
 use crate::error::{invalid, problem, unauthenticated};
-use crate::exports::seats::Seats;
+use crate::exports::EXPORTS;
 use crate::front::Front;
 use crate::leaks::partner::PartnerKeys;
 use crate::limits::{Counted, Limited, Limits, Rates};
 use crate::mail::Mailer;
+use crate::seats::Seats;
 use crate::{openapi, system};
 use axum::Router;
 use domain::authority::{self, Caller, Credential};
@@ -49,7 +50,7 @@ struct Shared {
     limits: Limits,
     partner_keys: PartnerKeys,
     mail: Option<Mailer>,
-    streams: Streams,
+    streams: Seats,
     exports: Seats,
     /// Who computes much at once.
     turns: Arc<Semaphore>,
@@ -141,7 +142,7 @@ impl App {
     }
 
     /// The streams that are open.
-    pub(crate) fn streams(&self) -> &Streams {
+    pub(crate) fn streams(&self) -> &Seats {
         &self.0.streams
     }
 
@@ -354,7 +355,8 @@ pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
     if let Some(mail) = &mail {
         mail.register(&mut registry);
     }
-    let (streams, exports) = (Streams::new(&mut registry), Seats::new(&mut registry));
+    let streams = Seats::new(&mut registry, STREAMS, ("audit_streams", "Open streams of the record"));
+    let exports = Seats::new(&mut registry, EXPORTS, ("exports", "Exports under way"));
     let metrics = registry;
     let turns = Arc::new(Semaphore::new(TURNS));
     let app =

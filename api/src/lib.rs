@@ -36,6 +36,7 @@ mod projects;
 mod respond;
 mod reviews;
 mod roles;
+mod seats;
 mod sweeps;
 mod system;
 mod tokens;

@@ -9,8 +9,8 @@ use crate::auth::Session;
 use crate::edge::extract::Query;
 use crate::edge::{Ending, Problem, codes};
 use crate::error::{invalid, problem};
-use crate::limits::Counted;
 use crate::respond::POSITION;
+use crate::seats::{Limits, Seat};
 use crate::wire;
 use axum::Extension;
 use axum::body::Body;
@@ -24,13 +24,10 @@ use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use projections::audit::{EventFilter, Kind, Summary};
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 use serde::Deserialize;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use utoipa::IntoParams;
 
@@ -44,10 +41,8 @@ const TICK: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a reader may leave a piece untaken.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Streams of a node.
-const MOST: usize = 256;
-/// Streams of one caller on a node.
-const MOST_OF_ONE: usize = 8;
+/// How many there may be.
+pub(crate) const STREAMS: Limits = Limits { name: "streams", most: 256, most_of_one: 8 };
 
 /// Which events are streamed, and from where on.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -123,7 +118,7 @@ pub(crate) async fn stream(
         query::audited(state, caller, asked.scope.as_ref()).map(|place| (place, counted(state, caller)))
     };
     let (place, caller) = super::look(&app, &session, ask)?;
-    let seat = app.streams().enter(caller)?;
+    let seat = app.streams().take(caller)?;
     let position = app.node().live().position();
     let next = last.map(|last| last.saturating_add(1)).or(query.from_position).unwrap_or(position);
     let reader = Reader {
@@ -300,54 +295,5 @@ impl Reader {
 
     fn now(&self) -> Duration {
         self.app.node().live().clock().monotonic()
-    }
-}
-
-/// The streams of a node.
-#[derive(Clone)]
-pub(crate) struct Streams {
-    open: Arc<Mutex<HashMap<Counted, usize>>>,
-    gauge: Gauge,
-}
-
-/// A place among them, until it is dropped.
-struct Seat {
-    streams: Streams,
-    caller: Counted,
-}
-
-impl Streams {
-    pub(crate) fn new(registry: &mut Registry) -> Self {
-        let gauge = Gauge::default();
-        registry.register("audit_streams", "Open streams of the record", gauge.clone());
-        Self { open: Arc::default(), gauge }
-    }
-
-    fn enter(&self, caller: Counted) -> Result<Seat, Problem> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, own) = (open.values().sum::<usize>(), open.get(&caller).copied().unwrap_or_default());
-        if all >= MOST || own >= MOST_OF_ONE {
-            // How many others there are is nobody's business.
-            let detail = format!(
-                "A node keeps at most {MOST} streams, {MOST_OF_ONE} for one caller; this one has {own}."
-            );
-            return Err(Problem::new(codes::RATE_LIMITED).detail(detail).retry_after(1));
-        }
-        open.insert(caller, own + 1);
-        self.gauge.inc();
-        Ok(Seat { streams: self.clone(), caller })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut open = self.streams.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.caller) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.caller);
-            }
-        }
-        self.streams.gauge.dec();
     }
 }

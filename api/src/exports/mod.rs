@@ -10,7 +10,11 @@ pub(crate) mod manifest;
 mod parquet;
 mod reading;
 mod row;
-pub(crate) mod seats;
+
+use crate::seats::Limits;
+
+/// How many there may be.
+pub(crate) const EXPORTS: Limits = Limits { name: "exports", most: 8, most_of_one: 2 };
 
 pub use file::Format;
 

@@ -24,7 +24,7 @@ pub(super) struct Reading {
     /// None while a page is written, and once all is.
     writing: Option<(File, Encoder)>,
     pub(super) lines: u64,
-    _seat: super::seats::Seat,
+    _seat: crate::seats::Seat,
 }
 
 impl Reading {

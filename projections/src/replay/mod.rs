@@ -6,7 +6,6 @@
 
 mod behind;
 mod page;
-mod tree;
 
 pub use page::{Page, Stopped};
 
@@ -16,6 +15,7 @@ use domain::line::Line;
 use domain::replay::{Again, UseLine, again};
 use domain::state::State;
 use domain::verify::Code;
+use eventlog::tree::Frontier;
 use eventlog::{Commit, Error, Log};
 use page::Item;
 use std::collections::HashMap;
@@ -23,7 +23,6 @@ use std::net::IpAddr;
 use std::thread;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
-use tree::Tree;
 use uuid::Uuid;
 
 use crate::catch_up::Fatal;
@@ -132,7 +131,7 @@ pub struct Replay {
     /// Once answers were bounded: the state as it was, for uses that were decided on an earlier one.
     behind: Option<Behind>,
     addresses: Addresses,
-    tree: Tree,
+    tree: Frontier,
     report: Report,
     threads: usize,
 }
@@ -150,7 +149,7 @@ impl Replay {
             state: State::default(),
             behind: None,
             addresses: Addresses::default(),
-            tree: Tree::default(),
+            tree: Frontier::default(),
             report: Report::default(),
             threads: threads.max(1),
         }
@@ -195,7 +194,7 @@ impl Replay {
         if let Some(behind) = &mut self.behind {
             behind.finish(&self.addresses, &mut self.report)?;
         }
-        self.report.root = self.tree.root();
+        self.report.root = self.tree.root().0;
         Ok((self.report, self.state))
     }
 

@@ -1,8 +1,8 @@
 //! A page of lines, read on several threads.
 
-use super::tree::{Hash, leaf};
 use domain::line::Line;
 use domain::replay::{Clock, UseLine};
+use eventlog::tree::{Hash, leaf_hash};
 use std::thread;
 use thiserror::Error;
 
@@ -114,7 +114,7 @@ fn read(lines: &str) -> Result<Part<'_>, (u64, String)> {
     let mut clock = Clock::default();
     let mut part = Part { items: Vec::new(), leaves: Vec::new() };
     for (index, text) in (0..).zip(lines.split('\n')) {
-        part.leaves.push(leaf(text));
+        part.leaves.push(leaf_hash(text.as_bytes()));
         part.items.push(Item::read(text, &mut clock).map_err(|why| (index, why))?);
     }
     Ok(part)
