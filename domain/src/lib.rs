@@ -23,6 +23,7 @@ mod model;
 pub mod name;
 pub mod needs;
 pub mod network;
+mod pack;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;
 pub mod people;

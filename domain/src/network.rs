@@ -48,6 +48,12 @@ impl Networks {
         Ok(Self((!networks.is_empty()).then(|| networks.into())))
     }
 
+    /// Networks that were read before, in their order; none where they are not.
+    pub(crate) fn of(networks: Vec<IpNet>) -> Option<Self> {
+        let is_own = networks.is_sorted_by(|one, next| one < next) && networks.len() <= MOST;
+        is_own.then(|| Self((!networks.is_empty()).then(|| networks.into())))
+    }
+
     /// Whether nothing is restricted.
     pub fn is_anywhere(&self) -> bool {
         self.0.is_none()

@@ -13,7 +13,7 @@ use crate::line::{Line, MOST_BYTES};
 use crate::rejection::Rejection;
 use crate::scope::Scope;
 use crate::secret::SecretHash;
-use crate::state::{State, Token};
+use crate::state::{State, Token, restored};
 use crate::time::Timestamp;
 use crate::verify::{Code, Question, Verdict, place_of, verify};
 use proptest::prelude::Strategy;
@@ -356,12 +356,17 @@ impl World {
         done
     }
 
-    /// A fold of all lines from the first on.
+    /// A fold of all lines from the first on, half-way through a snapshot: so every history that is compared with it
+    /// shows as well that a state comes back from its frames as it was, and goes on as it would have.
     pub(crate) fn folded(&self) -> State {
         let mut state = State::default();
-        for text in &self.lines {
+        for (index, text) in self.lines.iter().enumerate() {
+            if index == self.lines.len() / 2 {
+                state = restored(&state);
+            }
             state.apply(&Line::read(text).unwrap()).unwrap();
         }
+        assert_eq!(restored(&state).difference(&state), None);
         state
     }
 }

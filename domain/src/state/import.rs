@@ -5,6 +5,7 @@ use crate::event::{TokenImported, TokenMinted};
 use crate::id::TokenId;
 use crate::import::Algorithm;
 use crate::line::Line;
+use crate::pack::{Pack, packed_struct};
 use crate::secret::Prefix;
 use crate::time::Timestamp;
 use std::collections::HashMap;
@@ -23,6 +24,18 @@ pub struct Imported {
 /// Imported tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imports(HashMap<TokenId, Imported>);
+
+packed_struct!(Imported { algorithm, owner, created_at });
+
+impl Pack for Imports {
+    fn pack(&self, to: &mut Vec<u8>) {
+        self.0.pack(to);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        Pack::unpack(from).map(Self)
+    }
+}
 
 impl Imports {
     /// Whether no token was ever imported: then no text needs to be looked for among them.

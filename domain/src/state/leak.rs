@@ -4,6 +4,7 @@ use super::{Corrupt, State, Undo};
 use crate::event::{By, Evidence, LeakReported};
 use crate::id::TokenId;
 use crate::line::Line;
+use crate::pack::{Pack, packed_struct};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -34,6 +35,22 @@ pub struct Leaks {
     of_token: HashMap<TokenId, Vec<u64>>,
 }
 
+packed_struct!(Leak { token, secret, evidence, source, url, at, by });
+
+impl Pack for Leaks {
+    fn pack(&self, to: &mut Vec<u8>) {
+        self.reports.pack(to);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        let mut leaks = Self::default();
+        for (number, leak) in BTreeMap::<u64, Arc<Leak>>::unpack(from)? {
+            leaks.add(number, leak);
+        }
+        Some(leaks)
+    }
+}
+
 impl Leaks {
     /// The reports about a token, the oldest first.
     pub fn of(&self, token: TokenId) -> impl DoubleEndedIterator<Item = &Arc<Leak>> {
@@ -46,9 +63,9 @@ impl Leaks {
         self.reports.range(..number.unwrap_or(u64::MAX)).rev().map(|(number, leak)| (*number, leak))
     }
 
-    fn add(&mut self, number: u64, leak: Leak) {
+    fn add(&mut self, number: u64, leak: Arc<Leak>) {
         self.of_token.entry(leak.token).or_default().push(number);
-        self.reports.insert(number, Arc::new(leak));
+        self.reports.insert(number, leak);
     }
 
     pub(super) fn remove(&mut self, number: u64) {
@@ -77,7 +94,7 @@ impl State {
             by: line.actor.by.clone(),
         };
         let number = self.counters.version;
-        self.leaks.add(number, leak);
+        self.leaks.add(number, Arc::new(leak));
         self.keep(|| Undo::Leak(number));
         Ok(())
     }

@@ -13,6 +13,7 @@ mod lineage;
 mod live_tokens;
 mod people;
 mod role;
+mod snapshot;
 mod token;
 mod tokens;
 
@@ -23,6 +24,9 @@ pub use leak::{Leak, Leaks};
 pub use live_tokens::Full;
 pub use people::{Invitation, InvitationEnd, InvitationStatus, Inviter, Member, People, User};
 pub use role::Role;
+#[cfg(test)]
+pub(crate) use snapshot::tests::restored;
+pub use snapshot::{FOLD, TokenFrame, TokenReader, Unpacking};
 pub use token::{OldSecret, Revocation, Shown, Status, Token};
 pub use tokens::Tokens;
 

@@ -12,6 +12,7 @@ use crate::id::{InvitationId, OrganizationId, ProjectId, TokenId, UserId};
 use crate::line::Line;
 use crate::name::Name;
 use crate::network::Networks;
+use crate::pack::Pack;
 use crate::people::{Fate, InvitationAccepted, Issue, MemberInvited, MemberRemoved, MemberRoleChanged};
 use crate::role::OWNER;
 use crate::scope::{Grant, Scope};
@@ -145,6 +146,35 @@ pub(super) enum PeopleUndo {
     Text(SecretHash, Option<(OrganizationId, InvitationId)>),
     Session((OrganizationId, UserId)),
     Owned(OrganizationId),
+}
+
+impl Pack for People {
+    fn pack(&self, to: &mut Vec<u8>) {
+        let Self { users, members, places: _, invitations, texts, sessions, owned } = self;
+        users.pack(to);
+        members.pack(to);
+        invitations.pack(to);
+        texts.pack(to);
+        sessions.pack(to);
+        owned.pack(to);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        let users = Pack::unpack(from)?;
+        let members: BTreeMap<MemberKey, Arc<Member>> = Pack::unpack(from)?;
+        Some(Self {
+            users,
+            places: members
+                .keys()
+                .map(|(organization, user, project)| (*user, *organization, *project))
+                .collect(),
+            members,
+            invitations: Pack::unpack(from)?,
+            texts: Pack::unpack(from)?,
+            sessions: Pack::unpack(from)?,
+            owned: Pack::unpack(from)?,
+        })
+    }
 }
 
 impl People {

@@ -6,6 +6,7 @@ use crate::event::By;
 use crate::id::{OrganizationId, TokenId};
 use crate::line::Line;
 use crate::name::Name;
+use crate::pack::Pack;
 use crate::permission::PermissionSet;
 use crate::role::Level;
 use crate::scope::{Grant, Scope};
@@ -47,6 +48,16 @@ impl Role {
 /// All roles, by whose own they are and by name.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Roles(HashMap<Option<OrganizationId>, BTreeMap<Name, Arc<Role>>>);
+
+impl Pack for Roles {
+    fn pack(&self, to: &mut Vec<u8>) {
+        self.0.pack(to);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        Pack::unpack(from).map(Self)
+    }
+}
 
 /// What stood under a name before: none where nothing did.
 pub(super) struct RoleUndo {

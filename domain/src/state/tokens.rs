@@ -138,8 +138,48 @@ impl Tokens {
 
     /// Adds a token and takes its name.
     pub(super) fn add(&mut self, token: Arc<Token>, journal: &mut impl FnMut(TokenUndo)) {
-        let slot = u32::try_from(self.slots.len()).expect("fewer than four billion tokens fit into memory");
+        let slot = self.push(token);
         journal(TokenUndo::Added(slot));
+        self.hold(slot, journal);
+    }
+
+    /// Adds a token that was there before, with its name if it held that.
+    pub(super) fn restore(&mut self, token: Arc<Token>, holds_its_name: bool) {
+        let slot = self.push(token);
+        if holds_its_name {
+            self.set_holder(slot, Some(slot));
+        }
+    }
+
+    /// Whether the token of a slot is the one that its name finds.
+    pub(super) fn holds_its_name(&self, slot: u32) -> bool {
+        let token = &self.slots[slot as usize];
+        self.holder(token.scope, &token.name) == Some(slot)
+    }
+
+    /// The secrets that rotations replaced: the slot of their token, and their ordinal.
+    pub(super) fn replaced(&self) -> &HashMap<SecretHash, (u32, u32)> {
+        &self.replaced
+    }
+
+    /// Sets the secrets that rotations replaced before.
+    pub(super) fn set_replaced(&mut self, replaced: HashMap<SecretHash, (u32, u32)>) {
+        self.replaced = replaced;
+    }
+
+    /// Prepares for so many tokens with these grants.
+    pub(super) fn make_room(&mut self, count: usize, grants: &[Arc<[crate::scope::Grant]>]) {
+        // A number that is not one must not take all memory: the rest comes as it is needed.
+        let count = count.min(1 << 24);
+        self.slots.reserve(count);
+        self.by_id.reserve(count, |slot| self.hasher.hash_one(self.slots[*slot as usize].id));
+        self.by_secret.reserve(count, |entry| spread(entry.start));
+        self.grants.extend(grants.iter().cloned());
+    }
+
+    /// Adds a token, and leaves names as they are.
+    fn push(&mut self, token: Arc<Token>) -> u32 {
+        let slot = u32::try_from(self.slots.len()).expect("fewer than four billion tokens fit into memory");
         self.by_organization.entry(token.scope.organization()).or_default().push(slot);
         self.lineage.push(token.parent.and_then(|parent| self.slot_of(parent)));
         if let Some(parent) = token.parent {
@@ -152,7 +192,7 @@ impl Tokens {
         self.by_id
             .insert_unique(hasher.hash_one(id), slot, |other| hasher.hash_one(slots[*other as usize].id));
         self.index_secret(&hash, slot);
-        self.hold(slot, journal);
+        slot
     }
 
     /// Replaces a token by what it has become. Its id, scope, parent and older secrets stay.
