@@ -107,6 +107,7 @@ fn record() -> OpenApiRouter<App> {
         .routes(routes!(history::as_of::as_of))
         .routes(routes!(history::who_could::who_could))
         .routes(routes!(history::diff::diff))
+        .routes(routes!(history::state::state))
         .routes(routes!(exports::export::export))
         .routes(routes!(exports::manifest::manifest))
         .routes(routes!(reviews::access::review))

@@ -1,6 +1,7 @@
 //! Folding what other nodes have appended, and noticing a database that is not the one it was.
 
 use crate::live::Live;
+use crate::snapshots::Taken;
 use domain::line::{Line, LineError};
 use domain::state::{Corrupt, State};
 use eventlog::{Commit, Head, Locked, Mark, Marker, Point, Writer};
@@ -177,6 +178,12 @@ fn read_commit(commit: &Commit) -> Result<ReadCommit, Fatal> {
 impl Cursor {
     pub(crate) fn new(marks: Arc<Marks>) -> Self {
         Self { last_lifecycle: Uuid::nil(), size: 0, marks }
+    }
+
+    /// Begins with the state of a snapshot rather than with nothing.
+    pub(crate) fn go_on_from(&mut self, live: &Live, taken: &Taken, state: State) {
+        live.write(|empty| *empty = state);
+        (self.last_lifecycle, self.size) = (taken.commit, taken.size);
     }
 
     /// Folds everything up to a head that was read after `since`.

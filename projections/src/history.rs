@@ -1,10 +1,14 @@
 //! The state as it stood: folded anew from the log, off the scribe, and kept for a while.
 //!
 //! A few states that were folded before are kept, at places of the log where a commit ends. One that is asked for is
-//! folded on from the last of them that is not later, or from the first line. Tokens that two of them have in common
-//! are in memory once.
+//! folded on from the last of them that is not later, from a snapshot on disk, or from the first line. Tokens that two of
+//! them have in common are in memory once.
+//!
+//! The same fold takes the snapshots, so that what they hold never comes from anywhere but the log.
 
 use crate::catch_up::Fatal;
+use crate::live::Live;
+use crate::snapshots::{Snapshots, Taken, due_after};
 use crate::work::Failure;
 use domain::history::Moment;
 use domain::line::Line;
@@ -12,16 +16,24 @@ use domain::state::State;
 use domain::time::Timestamp;
 use eventlog::{Commit, Log};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// How many commits a page holds.
 const PAGE: u32 = 2_000;
-/// How many states are kept, beside the one that was asked for last.
-const KEPT: usize = 3;
+/// How many states are kept.
+const KEPT: usize = 6;
 /// How many lifecycle events lie at least between two that are kept.
 const APART: u64 = 32_768;
+/// How often it is looked whether a snapshot is due.
+const LOOK: Duration = Duration::from_secs(1);
+/// After how long states that nobody asks for are let go.
+const IDLE: Duration = Duration::from_mins(5);
+/// A snapshot is taken in at most so large a part of the time.
+const PART: u32 = 20;
 /// How many may wait for a state.
 const WAITING: usize = 16;
 
@@ -40,6 +52,8 @@ struct Kept {
     state: Arc<State>,
     /// The last lifecycle commit in it; nil at the start.
     last: Uuid,
+    /// Lines up to its end.
+    size: u64,
 }
 
 /// Where to stop.
@@ -52,21 +66,42 @@ enum Until {
 /// Makes states of the past.
 pub(crate) struct History {
     log: Log,
+    live: Arc<Live>,
+    snapshots: Arc<Snapshots>,
+    /// After how many lifecycle events, at least, a snapshot is taken.
+    every: u64,
     waiting: Semaphore,
-    /// Sorted by version. Who holds it folds: one at a time.
-    kept: Mutex<Vec<Kept>>,
+    /// Who holds it folds: one at a time.
+    kept: Mutex<Shelf>,
+}
+
+/// The states that are kept.
+#[derive(Default)]
+struct Shelf {
+    /// Sorted by version.
+    states: Vec<Kept>,
+    /// When one was last asked for, by the monotonic clock.
+    asked: Duration,
 }
 
 impl History {
-    pub(crate) fn new(log: Log) -> Self {
-        Self { log, waiting: Semaphore::new(WAITING), kept: Mutex::new(Vec::new()) }
+    pub(crate) fn new(log: Log, live: Arc<Live>, snapshots: Snapshots, every: u64) -> Self {
+        let snapshots = Arc::new(snapshots);
+        Self { log, live, snapshots, every, waiting: Semaphore::new(WAITING), kept: Mutex::default() }
+    }
+
+    /// The version of the last snapshot, 0 where there is none.
+    pub(crate) fn snapshot_version(&self) -> u64 {
+        self.snapshots.last_version()
     }
 
     /// The state at a moment; none where the log has not come so far.
     pub(crate) async fn as_of(&self, moment: Moment) -> Result<Option<AsOf>, Failure> {
         let _turn = self.waiting.try_acquire().map_err(|_| Failure::Overloaded)?;
-        let mut kept = self.kept.lock().await;
-        let found = self.find(moment, &mut kept).await;
+        let mut shelf = self.kept.lock().await;
+        shelf.asked = self.live.clock().monotonic();
+        let kept = &mut shelf.states;
+        let found = self.find(moment, kept).await;
         if matches!(found, Err(Fatal::Log(eventlog::Error::WentBackwards { .. }))) {
             kept.clear();
         }
@@ -74,6 +109,56 @@ impl History {
             tracing::error!(%error, "a state of the past could not be folded");
             Failure::Unavailable
         })
+    }
+
+    /// Takes snapshots as the log grows, and lets go of states that nobody asks for.
+    pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
+        let clock = self.live.clock();
+        let mut rest_until = Duration::ZERO;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let now = clock.monotonic();
+            if let Ok(mut shelf) = self.kept.try_lock()
+                && now.saturating_sub(shelf.asked) >= IDLE
+            {
+                shelf.states.clear();
+            }
+            let version = self.live.read(State::version);
+            if now < rest_until || version < self.snapshots.last_version() + due_after(version, self.every) {
+                continue;
+            }
+            let taken = tokio::select! {
+                () = stop.cancelled() => return,
+                taken = self.take(version) => taken,
+            };
+            if let Err(error) = taken {
+                tracing::warn!(%error, "no snapshot of the state could be taken");
+            }
+            rest_until = clock.monotonic() + clock.monotonic().saturating_sub(now) * PART;
+        }
+    }
+
+    /// Takes a snapshot of the state at a version or somewhat later, by a fold of its own.
+    async fn take(&self, version: u64) -> Result<(), Fatal> {
+        let mut from = match self.snapshots.load(&self.log, |_| true).await? {
+            Some((taken, state)) => Kept::from((taken, state)),
+            None => Kept::default(),
+        };
+        while from.state.version() < version {
+            let page = self.log.lifecycle_after(from.state.version(), from.last, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            let folded = spawn_blocking(move || fold_page(from, &page, Until::Version(u64::MAX))).await;
+            from = folded.map_err(|_| Fatal::Panicked("history"))??.0;
+        }
+        let taken = Taken::of(&from.state, from.size, from.last);
+        let snapshots = Arc::clone(&self.snapshots);
+        let stored = spawn_blocking(move || snapshots.store(taken, &from.state)).await;
+        Ok(stored.map_err(|_| Fatal::Panicked("writing of a snapshot"))??)
     }
 
     async fn find(&self, moment: Moment, kept: &mut Vec<Kept>) -> Result<Option<AsOf>, Fatal> {
@@ -85,13 +170,28 @@ impl History {
                 None => return Ok(None),
             },
         };
-        let base = kept.iter().rev().find(|kept| until.is_reached_by(&kept.state)).cloned();
-        let state = self.fold(base.unwrap_or_default(), until, kept).await?;
+        let base = self.base(until, kept).await?;
+        let state = self.fold(base, until, kept).await?;
         if matches!(until, Until::Version(version) if state.version() != version) {
             return Ok(None);
         }
         let at = at.unwrap_or(state.last_at());
         Ok(Some(AsOf { state, at }))
+    }
+
+    /// What to fold on from: what is kept, or a snapshot where that saves more than it costs to read.
+    async fn base(&self, until: Until, kept: &mut Vec<Kept>) -> Result<Kept, Fatal> {
+        let found = kept.iter().rev().find(|kept| until.is_after(kept.state.version(), kept.state.last_at()));
+        let base = found.cloned().unwrap_or_default();
+        let version = base.state.version();
+        let is_better = |taken: &Taken| {
+            until.is_after(taken.version, taken.last_at())
+                && taken.version > version + self.every.max(taken.version / 4)
+        };
+        let Some((taken, state)) = self.snapshots.load(&self.log, is_better).await? else { return Ok(base) };
+        // It has no token in common with what is kept, and all of them together would take much memory.
+        kept.clear();
+        Ok(Kept::from((taken, state)))
     }
 
     /// The version of a log of so many lines, and the time of the last one.
@@ -114,13 +214,12 @@ impl History {
     /// Folds on from a state until a place, and keeps what it comes by.
     async fn fold(&self, from: Kept, until: Until, kept: &mut Vec<Kept>) -> Result<Arc<State>, Fatal> {
         let mut from = from;
-        loop {
-            let page = self.log.lifecycle_after(from.state.version(), from.last, PAGE).await?;
-            if page.is_empty() {
-                return Ok(keep(kept, &from));
-            }
-            let before = from.state.version();
-            let folded = spawn_blocking(move || fold_page(from, &page, until)).await;
+        let mut page = self.log.lifecycle_after(from.state.version(), from.last, PAGE).await?;
+        while let Some(end) = page.last() {
+            // While a page is folded, the next one is on its way.
+            let (before, version, last) = (from.state.version(), end.version_after(), end.id);
+            let folding = spawn_blocking(move || fold_page(from, &page, until));
+            let (folded, next) = tokio::join!(folding, self.log.lifecycle_after(version, last, PAGE));
             let (whole, part) = folded.map_err(|_| Fatal::Panicked("history"))??;
             if let Some(part) = part {
                 keep(kept, &whole);
@@ -129,8 +228,9 @@ impl History {
             if whole.state.version() / APART > before / APART {
                 keep(kept, &whole);
             }
-            from = whole;
+            (from, page) = (whole, next?);
         }
+        Ok(keep(kept, &from))
     }
 }
 
@@ -152,16 +252,22 @@ fn keep(kept: &mut Vec<Kept>, new: &Kept) -> Arc<State> {
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { state: Arc::default(), last: Uuid::nil() }
+        Self { state: Arc::default(), last: Uuid::nil(), size: 0 }
+    }
+}
+
+impl From<(Taken, State)> for Kept {
+    fn from((taken, state): (Taken, State)) -> Self {
+        Self { state: Arc::new(state), last: taken.commit, size: taken.size }
     }
 }
 
 impl Until {
-    /// Whether a state is at this place or before it.
-    fn is_reached_by(self, state: &State) -> bool {
+    /// Whether a state of this version and time is at the place or before it.
+    fn is_after(self, version: u64, last_at: Timestamp) -> bool {
         match self {
-            Self::Version(version) => state.version() <= version,
-            Self::Time(at) => state.last_at() <= at,
+            Self::Version(until) => version <= until,
+            Self::Time(until) => last_at <= until,
         }
     }
 }
@@ -169,7 +275,7 @@ impl Until {
 /// Folds a page: the state after its last commit that lies before the place whole and, where that is not its end, the
 /// state at the place.
 fn fold_page(from: Kept, page: &[Commit], until: Until) -> Result<(Kept, Option<Arc<State>>), Fatal> {
-    let Kept { state, mut last } = from;
+    let Kept { state, mut last, mut size } = from;
     let mut state = Arc::unwrap_or_clone(state);
     for commit in page {
         let lines = lifecycle_lines(commit)?;
@@ -179,14 +285,14 @@ fn fold_page(from: Kept, page: &[Commit], until: Until) -> Result<(Kept, Option<
         };
         let count = lines.iter().zip(0..).take_while(fits).count();
         if count < lines.len() {
-            let whole = Kept { state: Arc::new(state.clone()), last };
+            let whole = Kept { state: Arc::new(state.clone()), last, size };
             lines[..count].iter().try_for_each(|line| apply(&mut state, line))?;
             return Ok((whole, Some(Arc::new(state))));
         }
         lines.iter().try_for_each(|line| apply(&mut state, line))?;
-        last = commit.id;
+        (last, size) = (commit.id, commit.end());
     }
-    Ok((Kept { state: Arc::new(state), last }, None))
+    Ok((Kept { state: Arc::new(state), last, size }, None))
 }
 
 fn apply(state: &mut State, line: &Line) -> Result<(), Fatal> {

@@ -9,6 +9,7 @@
 //! - `tree` lets the Merkle tree follow the log, and signs its checkpoints.
 //! - [`audit`] follows the log into tables that auditors ask.
 //! - `history` folds the state as it stood at a moment of the past.
+//! - [`snapshots`] keeps states on disk, for a start and for the past to go on from.
 //! - [`replay`] folds a log anew, decides its uses again, and says where that comes out differently.
 //! - [`Node`] puts them together over one log, from the start to the drain.
 //!
@@ -25,6 +26,7 @@ mod recorder;
 pub mod replay;
 mod scribe;
 mod seal;
+pub mod snapshots;
 mod sweep;
 mod tree;
 pub mod usage;

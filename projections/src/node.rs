@@ -8,6 +8,7 @@ use crate::people;
 use crate::recorder::{Recorder, RecorderDesk};
 use crate::scribe::{Desk, Scribe};
 use crate::seal;
+use crate::snapshots::Snapshots;
 use crate::sweep::{Inactive, Sweeper};
 use crate::tree::Integrator;
 use crate::usage::{self, Feed, LastUse, Usage, UsedPermissions};
@@ -53,6 +54,13 @@ pub struct Options {
     pub capacity: usize,
     /// Accept a database that does not contain what this node has seen, under this origin of checkpoints.
     pub accept: Option<String>,
+    /// After how many lifecycle events, at least, a snapshot of the state is taken.
+    pub snapshot_every: u64,
+}
+
+impl Options {
+    /// [`Options::snapshot_every`], unless somebody has a reason for another number: so many are folded in a moment.
+    pub const SNAPSHOT_EVERY: u64 = 50_000;
 }
 
 /// How an authority begins that has no log yet.
@@ -76,11 +84,12 @@ pub struct Node {
     integrator: Arc<Integrator>,
     audit: Arc<Audit>,
     sweeper: Arc<Sweeper>,
-    history: History,
+    history: Arc<History>,
     random: Random,
     import_key: ImportKey,
     marks: Arc<Marks>,
     given_up: Option<u64>,
+    started_from: u64,
     stop: CancellationToken,
     failed: watch::Receiver<Option<Arc<Fatal>>>,
     tasks: Vec<JoinHandle<()>>,
@@ -102,7 +111,13 @@ impl Node {
         let head = writer.head().await?;
         let live = Arc::new(Live::new(options.clock.unwrap_or_else(|| Clock::new(head.time))));
         let marks = Arc::new(Marks::new(Marker::start(&options.folder), checkpoint));
+        let snapshots = open_snapshots(options.folder.clone()).await?;
         let mut cursor = Cursor::new(Arc::clone(&marks));
+        let snapshot = snapshots.load(&log, |_| true).await?;
+        let started_from = snapshot.as_ref().map_or(0, |(taken, _)| taken.version);
+        if let Some((taken, state)) = snapshot {
+            cursor.go_on_from(&live, &taken, state);
+        }
         cursor.catch_up(&live, &mut writer).await?;
         let recording = log.writer().await?;
         let feed = Arc::new(Feed::default());
@@ -137,7 +152,12 @@ impl Node {
         ];
         let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
         let mut node = Self {
-            history: History::new(log.clone()),
+            history: Arc::new(History::new(
+                log.clone(),
+                Arc::clone(&live),
+                snapshots,
+                options.snapshot_every,
+            )),
             log,
             live,
             scribe,
@@ -150,6 +170,7 @@ impl Node {
             import_key,
             marks,
             given_up,
+            started_from,
             stop,
             failed,
             tasks,
@@ -172,6 +193,7 @@ impl Node {
             tokio::spawn(Arc::clone(&self.integrator).follow(stop())),
             tokio::spawn(Arc::clone(&self.sweeper).run(stop())),
             tokio::spawn(Arc::clone(&self.audit).follow(stop())),
+            tokio::spawn(Arc::clone(&self.history).follow(stop())),
         ];
         self.tasks.extend(tasks);
     }
@@ -365,6 +387,16 @@ impl Node {
         self.given_up
     }
 
+    /// The version of the snapshot that this start went on from, 0 where it folded the whole log.
+    pub fn started_from(&self) -> u64 {
+        self.started_from
+    }
+
+    /// The version of the last snapshot of the state, 0 where there is none.
+    pub fn snapshot_version(&self) -> u64 {
+        self.history.snapshot_version()
+    }
+
     /// Why the node has stopped by itself, if it has.
     pub fn failure(&self) -> Option<Arc<Fatal>> {
         self.failed.borrow().clone()
@@ -416,6 +448,11 @@ async fn check_mark(log: &Log, options: &Options) -> Result<(u64, Option<Lost>, 
         }
         (Err(error), _) => Err(error.into()),
     }
+}
+
+async fn open_snapshots(folder: PathBuf) -> Result<Snapshots, Fatal> {
+    let opened = tokio::task::spawn_blocking(move || Snapshots::open(&folder)).await;
+    opened.map_err(|_| Fatal::Panicked("opening of snapshots"))
 }
 
 /// Runs a task; what ends it early ends the node.

@@ -57,6 +57,8 @@ pub struct NodeOptions {
     pub log_key_file: Option<PathBuf>,
     /// Accept another database, under this origin.
     pub accept: Option<String>,
+    /// After how many lifecycle events a snapshot of the state is taken.
+    pub snapshot_every: u64,
     /// What goes wrong in it.
     pub faults: Faults,
     /// How often what may be asked; no limits unless a test sets them.
@@ -94,6 +96,7 @@ impl NodeOptions {
             folder: None,
             log_key_file: None,
             accept: None,
+            snapshot_every: projections::Options::SNAPSHOT_EVERY,
             faults: Faults::default(),
             rates: Rates::default(),
             partner_keys: PartnerKeys::default(),
@@ -136,6 +139,12 @@ impl NodeOptions {
         NodeOptions { folder: Some(folder.to_owned()), ..self }
     }
 
+    /// Takes a snapshot of the state whenever there are so many more lifecycle events.
+    #[must_use]
+    pub fn snapshot_every(self, events: u64) -> NodeOptions {
+        NodeOptions { snapshot_every: events, ..self }
+    }
+
     /// Signs checkpoints with the key of a file, made if it is not there.
     #[must_use]
     pub fn log_key(self, file: &Path) -> NodeOptions {
@@ -166,6 +175,7 @@ impl NodeOptions {
             random: self.random.clone(),
             capacity: self.capacity,
             accept: self.accept,
+            snapshot_every: self.snapshot_every,
         };
         let answers = self.answers;
         let starting = || {

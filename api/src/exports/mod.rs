@@ -77,7 +77,7 @@ impl Asked<'_> {
 }
 
 /// Asks the state, for the caller as it is now.
-fn look<R>(
+pub(crate) fn look<R>(
     app: &App,
     session: &Session,
     ask: impl FnOnce(&State, &Caller) -> Result<R, domain::rejection::Rejection>,

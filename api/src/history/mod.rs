@@ -2,6 +2,7 @@
 
 pub(crate) mod as_of;
 pub(crate) mod diff;
+pub(crate) mod state;
 pub(crate) mod who_could;
 
 use crate::app::App;

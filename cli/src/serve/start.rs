@@ -241,6 +241,7 @@ async fn start_node(settings: &Settings, log: Log, random: &Random, accept: Opti
         random: random.clone(),
         capacity: settings.queue,
         accept,
+        snapshot_every: Options::SNAPSHOT_EVERY,
     };
     let starting = || {
         admin::prepare(settings, random).map_err(|error| Fatal::Start(format!("{error:#}")))?;

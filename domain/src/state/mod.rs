@@ -26,7 +26,7 @@ pub use people::{Invitation, InvitationEnd, InvitationStatus, Inviter, Member, P
 pub use role::Role;
 #[cfg(test)]
 pub(crate) use snapshot::tests::restored;
-pub use snapshot::{FOLD, TokenFrame, TokenReader, Unpacking};
+pub use snapshot::{Comparison, FOLD, TokenFrame, TokenReader, Unpacking};
 pub use token::{OldSecret, Revocation, Shown, Status, Token};
 pub use tokens::Tokens;
 
@@ -377,6 +377,16 @@ impl State {
 
     /// Where two states differ, none when they are the same in everything that can be asked of them.
     pub fn difference(&self, other: &Self) -> Option<String> {
+        let settled: [tokens::Settle<'_>; 2] = [&|token| self.settled(token), &|token| other.settled(token)];
+        let is_settled = !self.is_marking() && !other.is_marking();
+        let counts = || (!self.counts_like(other)).then(|| "live tokens".to_owned());
+        self.tables_difference(other)
+            .or_else(counts)
+            .or_else(|| self.tokens.difference(&other.tokens, settled, is_settled))
+    }
+
+    /// Where two states differ in something other than their tokens.
+    fn tables_difference(&self, other: &Self) -> Option<String> {
         let mut checks: Vec<(&str, bool)> = vec![
             ("counters", self.counters == other.counters),
             ("instance", self.instance == other.instance),
@@ -397,11 +407,7 @@ impl State {
             })
         };
         checks.push(("replies", remembered(self, other) && remembered(other, self)));
-        checks.push(("live tokens", self.counts_like(other)));
-        let found = checks.into_iter().find(|(_, same)| !same).map(|(what, _)| what.to_owned());
-        let settled: [tokens::Settle<'_>; 2] = [&|token| self.settled(token), &|token| other.settled(token)];
-        let is_settled = !self.is_marking() && !other.is_marking();
-        found.or_else(|| self.tokens.difference(&other.tokens, settled, is_settled))
+        checks.into_iter().find(|(_, same)| !same).map(|(what, _)| what.to_owned())
     }
 
     /// The chain of tokens whose every link bounds what `token` may do: itself, then what it was narrowed from, and

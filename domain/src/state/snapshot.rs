@@ -184,6 +184,43 @@ impl Unpacking {
     }
 }
 
+/// Holds frames that were read back against the state that they were made of, one at a time: so there is never a
+/// second table of tokens.
+pub struct Comparison<'s> {
+    state: &'s State,
+    reader: TokenReader,
+    next: u32,
+    tokens: usize,
+}
+
+impl<'s> Comparison<'s> {
+    /// Begins with the first frame; none where it does not say what the state is.
+    pub fn begin(state: &'s State, frame: &[u8]) -> Option<Self> {
+        let Unpacking { state: read, shared, tokens, replaced, counted } = Unpacking::begin(frame)?;
+        let is_same = state.tables_difference(&read).is_none()
+            && replaced == *state.tokens.replaced()
+            && counted.len() == state.live_tokens.len()
+            && counted.iter().all(|id| state.live_tokens.contains_key(id));
+        is_same.then(|| Self { state, reader: TokenReader(shared), next: 0, tokens })
+    }
+
+    /// Goes on with the next frame; says whether its tokens are the state's.
+    pub fn goes_on(&mut self, frame: &[u8]) -> bool {
+        let Some(TokenFrame(tokens)) = self.reader.read(frame) else { return false };
+        tokens.into_iter().all(|(token, holds_its_name)| {
+            let slot = self.next;
+            self.next += 1;
+            self.state.tokens.at(slot).is_some_and(|own| *own == token)
+                && self.state.tokens.holds_its_name(slot) == holds_its_name
+        })
+    }
+
+    /// Whether that was all of it.
+    pub fn is_whole(self) -> bool {
+        self.next as usize == self.tokens && self.tokens == self.state.tokens.len()
+    }
+}
+
 impl TokenReader {
     /// Reads a frame of tokens; none where it is not one.
     pub fn read(&self, mut frame: &[u8]) -> Option<TokenFrame> {
@@ -366,5 +403,23 @@ pub(crate) mod tests {
             unpacking.add(reader.read(frame).unwrap());
         }
         assert!(unpacking.finish().is_none(), "the first tokens are missing");
+    }
+
+    #[test]
+    fn frames_are_held_against_their_state() {
+        let world = busy();
+        let settled = restored(&world.state);
+        let frames: Vec<Vec<u8>> = settled.frames().collect();
+        let is_same = |state: &State| {
+            let Some(mut comparison) = Comparison::begin(state, &frames[0]) else { return false };
+            frames[1..].iter().all(|frame| comparison.goes_on(frame)) && comparison.is_whole()
+        };
+        assert!(is_same(&settled));
+        assert!(!Comparison::begin(&settled, &frames[0]).unwrap().is_whole());
+        let mut other = busy();
+        let id = other.mint("acme", &["admin"]);
+        assert!(!is_same(&restored(&other.state)));
+        other.revoke(&admin(), id, false).unwrap();
+        assert!(!is_same(&restored(&other.state)));
     }
 }

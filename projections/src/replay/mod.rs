@@ -70,8 +70,21 @@ pub struct Report {
     pub differing: u64,
     /// The first of these.
     pub differences: Vec<Difference>,
+    /// What came of the comparison with a state that was handed in.
+    pub compared: Option<Compared>,
     /// The root of the Merkle tree over the lines (RFC 9162, section 2.1).
     pub root: [u8; 32],
+}
+
+/// What came of a comparison with another state, such as that of a running node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// At this version it was what was folded, in everything that can be asked of it.
+    Same(u64),
+    /// At this version it was not: the first thing that differs.
+    Different(u64, String),
+    /// The lines end before its version.
+    NotReached(u64),
 }
 
 impl Report {
@@ -131,6 +144,8 @@ pub struct Replay {
     /// Once answers were bounded: the state as it was, for uses that were decided on an earlier one.
     behind: Option<Behind>,
     addresses: Addresses,
+    /// A state to be compared with the fold when it is of the same version.
+    other: Option<Box<State>>,
     tree: Frontier,
     report: Report,
     threads: usize,
@@ -149,10 +164,18 @@ impl Replay {
             state: State::default(),
             behind: None,
             addresses: Addresses::default(),
+            other: None,
             tree: Frontier::default(),
             report: Report::default(),
             threads: threads.max(1),
         }
+    }
+
+    /// Compares a state, whole, with what the lines fold to when they have come to its version.
+    #[must_use]
+    pub fn against(self, other: State) -> Self {
+        let other = Some(Box::new(other));
+        Self { other, ..self }
     }
 
     /// The position of the next line.
@@ -194,6 +217,9 @@ impl Replay {
         if let Some(behind) = &mut self.behind {
             behind.finish(&self.addresses, &mut self.report)?;
         }
+        if let Some(other) = &self.other {
+            self.report.compared = Some(Compared::NotReached(other.version()));
+        }
         self.report.root = self.tree.root().0;
         Ok((self.report, self.state))
     }
@@ -212,6 +238,11 @@ impl Replay {
         apply(&mut self.state, line, position)?;
         self.report.lines += 1;
         self.report.lifecycle += 1;
+        if let Some(other) = self.other.take_if(|other| other.version() == self.state.version()) {
+            let (version, difference) = (other.version(), self.state.difference(&other));
+            let compared = difference.map(|what| Compared::Different(version, what));
+            self.report.compared = Some(compared.unwrap_or(Compared::Same(version)));
+        }
         match &mut self.behind {
             Some(behind) => behind.folded(position, line, &self.addresses, &mut self.report),
             None => Ok(()),

@@ -160,6 +160,7 @@ impl Stand {
             random: Random::system(),
             capacity: 16_384,
             accept: None,
+            snapshot_every: projections::Options::SNAPSHOT_EVERY,
         };
         let starting = || {
             let (origin, log_key) = ("benchmark.invalid/log".to_owned(), "a key of the benchmark".to_owned());

@@ -37,6 +37,7 @@ mod roles;
 mod secrets;
 mod serve;
 mod shutdown;
+mod snapshots;
 mod tidy;
 mod tour;
 mod verify;

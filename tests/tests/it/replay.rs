@@ -2,6 +2,7 @@
 
 use crate::{DAY, HOUR};
 use chancery_tests::{Entry, NodeOptions, Tenants, World, chancery, eventually};
+use domain::state::State;
 use projections::replay::{Failure, Replay, Report, replay};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -213,4 +214,53 @@ async fn a_replay_needs_files_and_nothing_else() {
     assert!(printed.contains("DIFFERENT") && printed.contains("ROOT"), "{printed}");
     assert_eq!(run(Vec::new(), String::new()).await.unwrap().0, Some(2));
     assert_eq!(run(vec!["-".to_owned()], String::new()).await.unwrap().0, Some(1), "no line proves nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_is_held_against_what_a_node_has_in_memory() {
+    let world = World::new().await;
+    let tenants = use_much(&world).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log.ndjson");
+    let write = |entries: &[Entry]| {
+        let text: String = entries.iter().map(|entry| entry.text.clone() + "\n").collect();
+        std::fs::write(&file, text).unwrap();
+    };
+    let (url, token) = (world.node.url().to_owned(), folder.path().join("token"));
+    let run = async |secret: &str| {
+        std::fs::write(&token, secret).unwrap();
+        std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let mut command = Command::new(chancery());
+        command.args(["audit", "replay", "--live", "--json", "--url", &url, "--token-file"]);
+        command.arg(&token).arg(&file).env_clear().env("HOME", folder.path());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), output.stderr)
+    };
+    let live = |printed: &str| serde_json::from_str::<Value>(printed).unwrap()["live"].clone();
+    let auditor = world.node.admin().mint("auditor", json!({"instance": true}), &["instance-auditor"]).await;
+    let entries = world.database.entries().await;
+    write(&entries);
+    let version = world.node.state(State::version);
+    let (code, printed, errors) = run(&auditor.secret).await;
+    assert_eq!(code, Some(0), "{}", String::from_utf8_lossy(&errors));
+    assert_eq!(live(&printed), json!({"version": version, "same": true}));
+    // Lines that end before the node's state say nothing about it, and that is not a success.
+    let last = entries.iter().rposition(|entry| !entry.is_use()).unwrap();
+    write(&entries[..last]);
+    let (code, printed, _) = run(&auditor.secret).await;
+    assert_eq!((code, live(&printed)), (Some(1), json!({"version": version, "same": null})));
+    // A log that was rewritten folds to something else than what the node saw.
+    let mut forged = entries;
+    let minted = forged.iter_mut().find(|entry| entry.text.contains(r#""name":"plain""#)).unwrap();
+    minted.text = minted.text.replacen(r#""name":"plain""#, r#""name":"other""#, 1);
+    write(&forged);
+    let (code, printed, _) = run(&auditor.secret).await;
+    let found = live(&printed);
+    assert_eq!((code, &found["same"]), (Some(1), &json!(false)));
+    assert!(found["difference"].as_str().unwrap().starts_with("token "), "{found}");
+    // It is all of the state: who audits one organization does not get it.
+    let one = tenants.owner.mint("auditor", json!({"organization": "acme"}), &["auditor"]).await;
+    let (code, _, errors) = run(&one.secret).await;
+    assert_ne!(code, Some(0));
+    assert!(String::from_utf8_lossy(&errors).contains("audit:read"), "{}", String::from_utf8_lossy(&errors));
 }

@@ -1,3 +1,4 @@
+use crate::client::{Broken, Client};
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::progress::Progress;
@@ -5,7 +6,8 @@ use crate::output::{Format, print, table};
 use crate::serve::read_url;
 use domain::state::State;
 use eventlog::{Clock, Log};
-use projections::replay::{Difference, Replay, Report, replay};
+use projections::replay::{Compared, Difference, Replay, Report, replay};
+use projections::snapshots;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -27,7 +29,8 @@ const SHOWN: usize = 20;
 #[command(after_help = "Examples:
   chancery audit replay export-1.ndjson export-2.ndjson
   zstd -dc export.ndjson.zst | chancery audit replay -
-  DATABASE_URL=postgres://auditor@db/chancery chancery audit replay")]
+  DATABASE_URL=postgres://auditor@db/chancery chancery audit replay
+  chancery audit replay --live --database-url postgres://auditor@db/chancery")]
 pub(crate) struct Args {
     /// Files of the log's exact lines, the first one first; - is standard input. Without any, --database-url is read
     #[arg(value_name = "FILE")]
@@ -35,6 +38,9 @@ pub(crate) struct Args {
     /// The Postgres that holds the log
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
+    /// Compare the folded state, whole, with what the node at --url has in memory: of the same version as this program
+    #[arg(long)]
+    live: bool,
     /// Threads [default: as many as there are cores]
     #[arg(long, value_name = "COUNT", value_parser = crate::commands::count)]
     threads: Option<usize>,
@@ -43,7 +49,10 @@ pub(crate) struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let clock = Clock::new(0);
     let begun = clock.monotonic();
-    let replaying = args.threads.map_or_else(Replay::default, Replay::new);
+    let mut replaying = args.threads.map_or_else(Replay::default, Replay::new);
+    if args.live {
+        replaying = replaying.against(live_state(context).await?);
+    }
     let (report, state) = match (&args.files[..], args.database_url.filter(|url| !url.is_empty())) {
         ([], Some(url)) => from_database(context, replaying, &url).await?,
         ([], None) => {
@@ -60,7 +69,22 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         Format::Json => context.output.json(&json(&report, &state).to_string())?,
         _ => print(&text(&report, &state, took))?,
     }
-    Ok(if report.differing == 0 { Exit::Success } else { Exit::Failed })
+    let is_as_live = matches!(report.compared, None | Some(Compared::Same(_)));
+    Ok(if report.differing == 0 && is_as_live { Exit::Success } else { Exit::Failed })
+}
+
+/// The state of the node that is called. It is asked for first, so that the log has come to its version.
+async fn live_state(context: &Context) -> Result<State, Failure> {
+    let client = Client::connect(&context.options, &context.output)?;
+    let mut bytes = Vec::new();
+    client.download(&["v1", "audit", "state"], &[], &mut bytes).await.map_err(|broken| match broken {
+        Broken::Cut(message) => Failure::Unavailable(message),
+        Broken::Failed(failure) => failure,
+    })?;
+    let (_, state) = snapshots::read(&*bytes).map_err(|error| {
+        Failure::Other(format!("the node's state cannot be read: {error}; it is to be of the same version"))
+    })?;
+    Ok(state)
 }
 
 async fn from_database(context: &Context, replaying: Replay, url: &str) -> Result<(Report, State), Failure> {
@@ -148,6 +172,13 @@ fn json(report: &Report, state: &State) -> serde_json::Value {
         "version": report.lifecycle,
         "root": root(report),
         "tokens": state.tokens().len(),
+        "live": report.compared.as_ref().map(|compared| match compared {
+            Compared::Same(version) => serde_json::json!({"version": version, "same": true}),
+            Compared::Different(version, what) => {
+                serde_json::json!({"version": version, "same": false, "difference": what})
+            }
+            Compared::NotReached(version) => serde_json::json!({"version": version, "same": null}),
+        }),
         "uses": {
             "all": report.uses(),
             "same": report.same,
@@ -161,6 +192,16 @@ fn json(report: &Report, state: &State) -> serde_json::Value {
     })
 }
 
+fn compared(compared: &Compared) -> String {
+    match compared {
+        Compared::Same(version) => format!("the same at version {version}"),
+        Compared::Different(version, what) => format!("DIFFERENT at version {version}: {what}"),
+        Compared::NotReached(version) => {
+            format!("not compared: these lines end before its version {version}")
+        }
+    }
+}
+
 fn text(report: &Report, state: &State, took: Duration) -> String {
     let rate = u128::from(report.lines) * 1_000 / took.as_millis().max(1);
     let some = |count: u64| if count == 0 { String::new() } else { count.to_string() };
@@ -169,6 +210,7 @@ fn text(report: &Report, state: &State, took: Duration) -> String {
         ("VERSION", report.lifecycle.to_string()),
         ("ROOT", root(report)),
         ("TOKENS", state.tokens().len().to_string()),
+        ("LIVE STATE", report.compared.as_ref().map(compared).unwrap_or_default()),
         ("USES", report.uses().to_string()),
         ("  THE SAME", report.same.to_string()),
         ("  CALLS OF THE API, IN FORCE", some(report.standing)),
