@@ -147,7 +147,7 @@ macro_rules! numbers {
     ($($type:ty),*) => {$(
         impl Pack for $type {
             fn pack(&self, to: &mut Vec<u8>) {
-                (*self as u64).pack(to);
+                u64::try_from(*self).expect("no machine has longer numbers").pack(to);
             }
 
             fn unpack(from: &mut &[u8]) -> Option<Self> {

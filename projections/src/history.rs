@@ -85,9 +85,15 @@ struct Shelf {
 }
 
 impl History {
-    pub(crate) fn new(log: Log, live: Arc<Live>, snapshots: Snapshots, every: u64) -> Self {
-        let snapshots = Arc::new(snapshots);
-        Self { log, live, snapshots, every, waiting: Semaphore::new(WAITING), kept: Mutex::default() }
+    pub(crate) fn new(log: &Log, live: &Arc<Live>, snapshots: Snapshots, every: u64) -> Self {
+        Self {
+            log: log.clone(),
+            live: Arc::clone(live),
+            snapshots: Arc::new(snapshots),
+            every,
+            waiting: Semaphore::new(WAITING),
+            kept: Mutex::default(),
+        }
     }
 
     /// The version of the last snapshot, 0 where there is none.

@@ -19,7 +19,7 @@ use domain::id::TokenId;
 use domain::import::ImportKey;
 use domain::scope::Scope;
 use domain::time::Timestamp;
-use eventlog::{Clock, Log, LogKeys, Mark, Marker, Random, Tree, Waker, mark, wake};
+use eventlog::{Clock, Log, LogKeys, Mark, Marker, Random, Tree, Waker, Writer, mark, wake};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -111,14 +111,10 @@ impl Node {
         let head = writer.head().await?;
         let live = Arc::new(Live::new(options.clock.unwrap_or_else(|| Clock::new(head.time))));
         let marks = Arc::new(Marks::new(Marker::start(&options.folder), checkpoint));
-        let snapshots = open_snapshots(options.folder.clone()).await?;
         let mut cursor = Cursor::new(Arc::clone(&marks));
-        let snapshot = snapshots.load(&log, |_| true).await?;
-        let started_from = snapshot.as_ref().map_or(0, |(taken, _)| taken.version);
-        if let Some((taken, state)) = snapshot {
-            cursor.go_on_from(&live, &taken, state);
-        }
-        cursor.catch_up(&live, &mut writer).await?;
+        let snapshots = open_snapshots(options.folder).await?;
+        let started_from = fold(&log, &snapshots, &live, (&mut cursor, &mut writer)).await?;
+        let history = History::new(&log, &live, snapshots, options.snapshot_every);
         let recording = log.writer().await?;
         let feed = Arc::new(Feed::default());
         let (waker, wakes) = (Waker::start(&log), wake::listen(&log, POLL));
@@ -150,14 +146,8 @@ impl Node {
             supervise("scribe", on_its_own(desk, stop.clone())?, Arc::clone(&failing)),
             supervise("recorder", recorder_desk.run(stop.clone()), failing),
         ];
-        let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
         let mut node = Self {
-            history: Arc::new(History::new(
-                log.clone(),
-                Arc::clone(&live),
-                snapshots,
-                options.snapshot_every,
-            )),
+            history: Arc::new(history),
             log,
             live,
             scribe,
@@ -169,7 +159,7 @@ impl Node {
             random: options.random,
             import_key,
             marks,
-            given_up,
+            given_up: lost.as_ref().map(|(expected, ..)| expected.size),
             started_from,
             stop,
             failed,
@@ -180,8 +170,7 @@ impl Node {
             None => node.begin(starting).await?,
             Some((expected, found, origin)) => node.resume(expected, found, origin).await?,
         }
-        node.mark(seen).await?;
-        Ok(node)
+        node.mark(seen).await.map(|()| node)
     }
 
     /// Starts what follows the log, and what is done every now and then.
@@ -453,6 +442,22 @@ async fn check_mark(log: &Log, options: &Options) -> Result<(u64, Option<Lost>, 
 async fn open_snapshots(folder: PathBuf) -> Result<Snapshots, Fatal> {
     let opened = tokio::task::spawn_blocking(move || Snapshots::open(&folder)).await;
     opened.map_err(|_| Fatal::Panicked("opening of snapshots"))
+}
+
+/// Folds the log, from the last snapshot on if there is one; says its version.
+async fn fold(
+    log: &Log,
+    snapshots: &Snapshots,
+    live: &Live,
+    (cursor, writer): (&mut Cursor, &mut Writer),
+) -> Result<u64, Fatal> {
+    let mut started_from = 0;
+    if let Some((taken, state)) = snapshots.load(log, |_| true).await? {
+        started_from = taken.version;
+        cursor.go_on_from(live, &taken, state);
+    }
+    cursor.catch_up(live, writer).await?;
+    Ok(started_from)
 }
 
 /// Runs a task; what ends it early ends the node.

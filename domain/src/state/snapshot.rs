@@ -201,7 +201,7 @@ impl<'s> Comparison<'s> {
             && replaced == *state.tokens.replaced()
             && counted.len() == state.live_tokens.len()
             && counted.iter().all(|id| state.live_tokens.contains_key(id));
-        is_same.then(|| Self { state, reader: TokenReader(shared), next: 0, tokens })
+        is_same.then_some(Self { state, reader: TokenReader(shared), next: 0, tokens })
     }
 
     /// Goes on with the next frame; says whether its tokens are the state's.

@@ -79,6 +79,14 @@ pub(crate) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
 }
 
 /// The middle one.
+/// The value that so large a part of all is not above.
+pub(crate) fn quantile(values: &[f64], part: f64) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1) as f64;
+    values.get((last * part).round() as usize).copied().unwrap_or(f64::NAN)
+}
+
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

@@ -1,14 +1,20 @@
-//! A million live tokens: memory, the rate of verify, and the time to start.
+//! A million live tokens: memory, the rate of verify, the time to start, and the past.
 
-use crate::measure::{memory, timed};
-use crate::stand::Stand;
+use crate::measure::{median, memory, quantile, timed};
+use crate::stand::{Authority, Shuffle, Stand};
 use crate::verify::{QUESTIONS, compare};
 use domain::event::Answers;
+use domain::history::Moment;
+use domain::state::State;
+use projections::Options;
+use std::time::Duration;
 
 const MANY: usize = 1_000_000;
 const FEW: usize = 1_000;
+/// Lifecycle events that are called recent.
+const RECENT: u64 = 100_000;
 
-/// All three.
+/// All four.
 pub(crate) async fn run() {
     let stand = Stand::new().await;
     let (many, seeding) = timed(stand.authority("many", Answers::Committed, MANY)).await;
@@ -17,8 +23,12 @@ pub(crate) async fn run() {
     println!("{MANY} live tokens beside {FEW}\n");
     println!("minted in {:.1} s", seeding.as_secs_f64());
     let small = stand.serve(&few);
-    let starts: Vec<f64> = (0..5).map(|_| stand.serve(&many).started_in.as_secs_f64()).collect();
-    println!("started, from the log, in {:.2} s", crate::measure::median(starts));
+    stand.forget_snapshots(&many);
+    let starts = || -> Vec<f64> { (0..5).map(|_| stand.serve(&many).started_in.as_secs_f64()).collect() };
+    let from_log = median(starts());
+    past(&stand, &many).await;
+    let from_snapshot = median(starts());
+    println!("started, from the log, in {from_log:.2} s; from a snapshot, in {from_snapshot:.2} s");
     let large = stand.serve(&many);
     let resident = |pid| memory(pid, "VmRSS") as f64;
     let (base, whole) = (resident(small.pid()), resident(large.pid()));
@@ -34,4 +44,30 @@ pub(crate) async fn run() {
     println!("resident after it: {:.0} B a token\n", resident(large.pid()) / MANY as f64);
     drop((small, large));
     stand.stop().await;
+}
+
+/// How long it takes to come to the state at moments of the past, once snapshots have been taken.
+async fn past(stand: &Stand, authority: &Authority) {
+    let node = stand.node(authority, None).await;
+    let version = node.live().read(State::version);
+    while node.snapshot_version() + (version / 8).max(Options::SNAPSHOT_EVERY) <= version {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut shuffle = Shuffle::new();
+    let mut times = async |count: usize, from: u64| {
+        let mut times = Vec::new();
+        for _ in 0..count {
+            let moment = from + shuffle.below((version - from) as usize) as u64;
+            let (found, time) = timed(node.as_of(Moment::Version(moment))).await;
+            assert_eq!(found.unwrap().unwrap().state.version(), moment);
+            times.push(time.as_secs_f64() * 1e3);
+        }
+        times
+    };
+    let (recent, any) = (times(60, version - RECENT).await, times(30, 0).await);
+    for (what, times) in [("the last 100,000 events", recent), ("all of them", any)] {
+        let [middle, most] = [0.5, 0.95].map(|part| quantile(&times, part));
+        println!("as of a moment of {what}: {middle:.0} ms, p95 {most:.0} ms");
+    }
+    node.stop().await.unwrap();
 }

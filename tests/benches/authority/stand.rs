@@ -102,6 +102,11 @@ impl Stand {
         folder
     }
 
+    /// Throws away what a start of an authority's node could go on from.
+    pub(crate) fn forget_snapshots(&self, authority: &Authority) {
+        let _ = std::fs::remove_dir_all(self.node_folder(authority.name).join("snapshots"));
+    }
+
     /// An authority with so many live tokens in ten organizations of ten projects.
     pub(crate) async fn authority(&self, name: &'static str, answers: Answers, tokens: usize) -> Authority {
         let node = self.begin(self.database(name).await, name, answers, None).await;

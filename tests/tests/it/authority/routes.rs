@@ -186,8 +186,9 @@ fn history() -> [Route; 3] {
 }
 
 /// Those that take the record away.
-fn exports() -> [Route; 3] {
+fn exports() -> [Route; 4] {
     [
+        Route::new("GET", "/v1/audit/state", "audit:read").stranger(403),
         Route::new("GET", "/v1/audit/export", "audit:read").stranger(403),
         Route::new("GET", "/v1/audit/export/manifest", "audit:read").stranger(403),
         Route::new("GET", "/v1/organizations/{organization}/access-review", "audit:read"),

@@ -251,7 +251,8 @@ impl Caller {
             (_, Some(_), None) => May::Yes,
             (Home::Acme, _, Some(needed))
                 if operation.template.starts_with("/v1/instance")
-                    || ["/v1/audit/views", "/v1/audit/rebuild"].contains(&&*operation.template)
+                    || ["/v1/audit/views", "/v1/audit/rebuild", "/v1/audit/state"]
+                        .contains(&&*operation.template)
                     || operation.template.starts_with("/v1/audit/export")
                     || ["organizations:create", "organizations:suspend", "organizations:delete"]
                         .contains(&needed)
