@@ -5,7 +5,7 @@ use crate::edge::Problem;
 use crate::edge::extract::Query;
 use crate::error::invalid;
 use crate::respond::Answer;
-use crate::{organizations, page, projects, roles, tokens, wire};
+use crate::{instance, organizations, page, policies, projects, roles, tokens, wire};
 use axum::extract::State;
 use domain::history::{self, Moment};
 use domain::id::{ProjectId, UserId};
@@ -20,6 +20,7 @@ use utoipa::IntoParams;
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Organizations,
+    Policies,
     Projects,
     Members,
     Roles,
@@ -37,7 +38,7 @@ pub(crate) struct AsOfQuery {
     position: Option<u64>,
     /// In place of a time: a log of so many lifecycle events, at the time of the last one.
     version: Option<u64>,
-    /// What is listed: organizations, projects, members, roles or tokens; tokens when absent.
+    /// What is listed: organizations, policies, projects, members, roles or tokens; tokens when absent.
     list: Option<String>,
     /// What was in this organization, by its name now or its id. Projects and members need one.
     organization: Option<String>,
@@ -72,7 +73,7 @@ enum After {
 
 /// List what there was
 ///
-/// Organizations, projects, members, roles or tokens as they stood at a moment, at the caller's own scope or the
+/// Organizations, policies, projects, members, roles or tokens as they stood at a moment, at the caller's own scope or the
 /// organization or project that is named. Needs `audit:read` there, now.
 #[utoipa::path(
     get, path = "/v1/audit/as-of", operation_id = "audit.as_of", tag = "audit", params(AsOfQuery),
@@ -110,12 +111,14 @@ pub(crate) async fn as_of(
 fn read_kind(text: Option<&str>) -> Result<Kind, Problem> {
     match text {
         Some("organizations") => Ok(Kind::Organizations),
+        Some("policies") => Ok(Kind::Policies),
         Some("projects") => Ok(Kind::Projects),
         Some("members") => Ok(Kind::Members),
         Some("roles") => Ok(Kind::Roles),
         None | Some("tokens") => Ok(Kind::Tokens),
         Some(other) => {
-            Err(invalid("list", other, "`organizations`, `projects`, `members`, `roles` or `tokens`"))
+            let expected = "`organizations`, `policies`, `projects`, `members`, `roles` or `tokens`";
+            Err(invalid("list", other, expected))
         }
     }
 }
@@ -132,6 +135,8 @@ fn view(
     let mut page = wire::AsOf {
         moment: view_moment(found),
         organizations: None,
+        policies: None,
+        instance_policy: None,
         projects: None,
         members: None,
         roles: None,
@@ -147,6 +152,14 @@ fn view(
             let mut rows = history::organizations(state, place, name, limit + 1);
             let next = cut(&mut rows, limit, |last| After::Name(last.naming.name.clone()));
             page.organizations = Some(rows.iter().map(|row| organizations::view(row)).collect());
+            next
+        }
+        Kind::Policies => {
+            let mut rows = history::organizations(state, place, name, limit + 1);
+            let next = cut(&mut rows, limit, |last| After::Name(last.naming.name.clone()));
+            page.policies = Some(rows.iter().map(|row| policies::settings(row, &row.policy)).collect());
+            let own = state.instance().filter(|_| place == Scope::Instance && name.is_none());
+            page.instance_policy = own.map(|instance| instance::view_policy(&instance.policy));
             next
         }
         Kind::Projects => {

@@ -4,7 +4,7 @@ pub(crate) mod show;
 pub(crate) mod update;
 
 use crate::wire;
-use domain::event::Answers;
+use domain::event::{Answers, InstancePolicy};
 use domain::rejection::Rejection;
 use domain::state::{Instance, State};
 use domain::time::Timestamp;
@@ -17,18 +17,23 @@ pub(crate) fn view(state: &State, now: Timestamp) -> Result<wire::Instance, Reje
         log_key: instance.log_key.to_string(),
         verifier_keys: verifier_keys(instance, now),
         started_at: instance.started_at.to_string(),
-        policy: wire::Policy {
-            answers: match instance.policy.answers {
-                Answers::Committed => wire::Answers::Committed,
-                Answers::Bounded => wire::Answers::Bounded,
-            },
-            max_staleness_ms: instance.policy.max_staleness_ms,
-            record_within_ms: instance.policy.record_within_ms,
-            max_inactive_days: instance.policy.max_inactive_days,
-        },
+        policy: view_policy(&instance.policy),
         version: state.version(),
         revision: instance.revision,
     })
+}
+
+/// The instance's policy.
+pub(crate) fn view_policy(policy: &InstancePolicy) -> wire::Policy {
+    wire::Policy {
+        answers: match policy.answers {
+            Answers::Committed => wire::Answers::Committed,
+            Answers::Bounded => wire::Answers::Bounded,
+        },
+        max_staleness_ms: policy.max_staleness_ms,
+        record_within_ms: policy.record_within_ms,
+        max_inactive_days: policy.max_inactive_days,
+    }
 }
 
 fn verifier_keys(instance: &Instance, now: Timestamp) -> Vec<String> {

@@ -20,8 +20,14 @@ async fn view(
     organization: &Arc<Organization>,
     policy: &OrganizationPolicy,
 ) -> Result<wire::OrganizationPolicy, Problem> {
+    let hits = hits(app, organization, policy).await?;
+    Ok(wire::OrganizationPolicy { hits: Some(hits), ..settings(organization, policy) })
+}
+
+/// A policy of an organization, its own or a draft, by itself.
+pub(crate) fn settings(organization: &Organization, policy: &OrganizationPolicy) -> wire::OrganizationPolicy {
     let lifetime = |seconds: u64| (seconds > 0).then(|| duration(seconds));
-    Ok(wire::OrganizationPolicy {
+    wire::OrganizationPolicy {
         organization: organization.naming.name.to_string(),
         organization_id: organization.id.0,
         max_lifetime: lifetime(policy.max_lifetime_s),
@@ -35,9 +41,9 @@ async fn view(
         rotation_enforced: policy.rotation_enforced,
         allowed_roles: policy.allowed_roles.iter().map(ToString::to_string).collect(),
         leak_response: policy.leak_response.as_str().to_owned(),
-        hits: hits(app, organization, policy).await?,
+        hits: None,
         revision: organization.revision,
-    })
+    }
 }
 
 async fn hits(

@@ -1,4 +1,4 @@
-use super::{Organization, Project, Role, Scope, Token};
+use super::{Organization, OrganizationPolicy, Policy, Project, Role, Scope, Token};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -35,6 +35,12 @@ pub struct AsOf {
     /// Organizations, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organizations: Option<Vec<Organization>>,
+    /// Policies of organizations, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<OrganizationPolicy>>,
+    /// The instance's policy, on the first page of its policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_policy: Option<Policy>,
     /// Projects, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projects: Option<Vec<Project>>,

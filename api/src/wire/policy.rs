@@ -39,8 +39,9 @@ pub struct OrganizationPolicy {
     /// `revoke` it alone, `flag` leaves it to its owners.
     #[schema(example = "cascade")]
     pub leak_response: String,
-    /// What it would hit today.
-    pub hits: PolicyHits,
+    /// What it would hit today; absent where it is shown as of another moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hits: Option<PolicyHits>,
     /// Which change of the organization it is; the `ETag` says the same.
     pub revision: u64,
 }

@@ -81,13 +81,14 @@ impl Row for OrganizationPolicy {
     fn cells(&self, _: Timestamp) -> Vec<(String, Tone)> {
         vec![
             plain(&self.organization),
-            plain(self.hits.live_tokens.to_string()),
+            plain(self.hits.map_or_else(String::new, |hits| hits.live_tokens.to_string())),
             plain(self.revision.to_string()),
         ]
     }
 
     fn details(&self, _: Timestamp) -> Vec<(&'static str, String)> {
-        let hits = &self.hits;
+        let hits = self.hits.unwrap_or_default();
+        let live = self.hits.map_or_else(String::new, |hits| format!(" ({} live)", hits.live_tokens));
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "off".to_owned());
         let number = |number: u32, unit: &str| match number {
             0 => "off".to_owned(),
@@ -112,7 +113,7 @@ impl Row for OrganizationPolicy {
             ),
             ("NETWORKS", hit(list(&self.allowed_networks), hits.outside_networks, "usable from nowhere")),
             ("MAX MINTS", number(self.max_mints_per_hour, " an hour")),
-            ("MAX LIVE TOKENS", format!("{} ({} live)", number(self.max_live_tokens, ""), hits.live_tokens)),
+            ("MAX LIVE TOKENS", number(self.max_live_tokens, "") + &live),
             ("ROTATION DUE", hit(number(self.rotation_due_days, " days"), hits.rotation_overdue, "overdue")),
             ("ROTATION ENFORCED", yes(self.rotation_enforced)),
             ("ROLES", hit(list(&self.allowed_roles), hits.role_not_allowed, "with another")),

@@ -155,6 +155,36 @@ async fn pages_stay_at_their_moment() {
 }
 
 #[tokio::test]
+async fn policies_are_shown_as_they_stood() {
+    let world = World::new().await;
+    let (tenants, admin) = (world.tenants().await, world.node.admin());
+    let path = "/v1/organizations/acme/policy";
+    tenants.owner.patch(path, json!({"max_lifetime": "90d", "allowed_roles": ["member"]})).await.expect(200);
+    let then = world.moment(HOUR);
+    world.pass(2 * HOUR);
+    tenants.owner.patch(path, json!({"max_lifetime": "30d", "allowed_roles": []})).await.expect(200);
+    admin.patch("/v1/instance", json!({"policy": {"max_staleness_ms": 777}})).await.expect(200);
+    let own = as_of(&tenants.owner, &format!("list=policies&time={then}")).await;
+    let [policy] = &own["policies"].as_array().unwrap()[..] else { panic!("{own}") };
+    assert_eq!((&policy["organization"], &policy["max_lifetime"]), (&json!("acme"), &json!("90d")));
+    assert_eq!((&policy["allowed_roles"], policy.get("hits")), (&json!(["member"]), None));
+    assert_eq!(own.get("instance_policy"), None, "it is nobody's business in an organization");
+    let lifetimes = |page: &Value| {
+        let of = |row: &Value| (row["organization"].clone(), row.get("max_lifetime").cloned());
+        page["policies"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
+    };
+    let now = as_of(&admin, "list=policies").await;
+    assert_eq!(lifetimes(&now), [(json!("acme"), Some(json!("30d"))), (json!("other"), None)]);
+    assert_eq!(now["instance_policy"]["max_staleness_ms"], 777);
+    let before = as_of(&admin, &format!("list=policies&limit=1&time={then}")).await;
+    assert_eq!(before["instance_policy"]["max_staleness_ms"], 1_000);
+    let cursor = before["next_cursor"].as_str().unwrap();
+    let rest = as_of(&admin, &format!("list=policies&cursor={cursor}")).await;
+    assert_eq!(lifetimes(&rest), [(json!("other"), None)]);
+    assert_eq!(rest.get("instance_policy"), None, "it stands on the first page");
+}
+
+#[tokio::test]
 async fn who_could_and_what_changed() {
     let world = World::new().await;
     let tenants = world.tenants().await;

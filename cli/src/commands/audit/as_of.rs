@@ -1,15 +1,16 @@
 use super::{Moment, heading, scope_query};
 use crate::commands::Context;
 use crate::failure::Failure;
-use crate::output::table::{Tone, columns};
+use crate::output::table::{Tone, columns, pairs};
 use crate::output::{Format, lines, print, rows, times};
-use api::wire::{AsOf, PastMember};
+use api::wire::{Answers, AsOf, PastMember, Policy};
 use clap::ValueEnum;
 
 /// What is listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum List {
     Organizations,
+    Policies,
     Projects,
     Members,
     Roles,
@@ -24,6 +25,7 @@ enum List {
 #[command(after_help = "Examples:
   chancery audit as-of tokens --org acme --at 2026-11-01T00:00:00Z
   chancery audit as-of members --org acme --at version:4711
+  chancery audit as-of policies --org acme --at 2026-11-01T00:00:00Z
   chancery audit as-of organizations --at position:1000000 --json")]
 pub(crate) struct Args {
     #[arg(value_enum, default_value_t)]
@@ -69,7 +71,8 @@ fn ids(found: &AsOf) -> Vec<String> {
         rows.into_iter().flatten().map(rows::Row::id)
     }
     let members = found.members.iter().flatten().map(|member| member.user.to_string());
-    let all = of(found.organizations.as_ref()).chain(of(found.projects.as_ref())).chain(members);
+    let all = of(found.organizations.as_ref()).chain(of(found.policies.as_ref()));
+    let all = all.chain(of(found.projects.as_ref())).chain(members);
     all.chain(of(found.roles.as_ref())).chain(of(found.tokens.as_ref())).collect()
 }
 
@@ -77,15 +80,41 @@ fn table(found: &AsOf) -> String {
     fn of<T: rows::Row>(found: &[T]) -> String {
         columns(T::COLUMNS, found.iter().map(|row| row.cells(times::now())).collect(), false)
     }
-    let AsOf { organizations, projects, members, roles, tokens, .. } = found;
+    let AsOf { organizations, policies, instance_policy, projects, members, roles, tokens, .. } = found;
     let others = [
         organizations.as_deref().map(of),
+        instance_policy.as_ref().map(|policy| of_instance(policy) + "\n"),
+        policies.as_deref().map(whole),
         projects.as_deref().map(of),
         roles.as_deref().map(of),
         tokens.as_deref().map(of),
         members.as_deref().map(table_of_members),
     ];
     others.into_iter().flatten().collect()
+}
+
+fn of_instance(policy: &Policy) -> String {
+    let answers = match policy.answers {
+        Answers::Committed => "committed",
+        Answers::Bounded => "bounded",
+    };
+    let inactive = match policy.max_inactive_days {
+        0 => "off".to_owned(),
+        days => format!("{days} days"),
+    };
+    pairs(&[
+        ("POLICY OF", "the instance".to_owned()),
+        ("ANSWERS", answers.to_owned()),
+        ("MAX STALENESS", format!("{} ms", policy.max_staleness_ms)),
+        ("RECORD WITHIN", format!("{} ms", policy.record_within_ms)),
+        ("MAX INACTIVE", inactive),
+    ])
+}
+
+/// Each with all that it has, and an empty line between two.
+fn whole<T: rows::Row>(found: &[T]) -> String {
+    let each = found.iter().map(|row| pairs(&row.details(times::now())));
+    each.collect::<Vec<_>>().join("\n")
 }
 
 /// Members, as they were.
