@@ -6,14 +6,17 @@
 
 mod behind;
 mod page;
+mod views;
 
 pub use page::{Page, Stopped};
+pub use views::{Compared, RowDifference, Table};
 
 use behind::Behind;
 use domain::event::{Answers, Event};
 use domain::line::Line;
 use domain::replay::{Again, UseLine, again};
 use domain::state::State;
+use domain::time::Timestamp;
 use domain::verify::Code;
 use eventlog::tree::Frontier;
 use eventlog::{Commit, Error, Log};
@@ -24,6 +27,7 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
+use views::Views;
 
 use crate::catch_up::Fatal;
 
@@ -72,9 +76,16 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// The root of the Merkle tree over the lines (RFC 9162, section 2.1).
     pub root: [u8; 32],
+    /// What the views of the database come to, where it is one that is replayed and it has them.
+    pub views: Option<Compared>,
 }
 
 impl Report {
+    /// Whether everything is as the log says.
+    pub fn is_sound(&self) -> bool {
+        self.differing == 0 && self.views.as_ref().is_none_or(|views| views.differing() == 0)
+    }
+
     /// How many uses were looked at.
     pub fn uses(&self) -> u64 {
         self.same
@@ -105,11 +116,31 @@ impl Report {
         }
     }
 
+    /// A use of the break-glass token rests on nothing but its time.
+    fn count_admin(&mut self, position: u64, item: &Item<'_>, state: &State) {
+        self.admin_uses += 1;
+        let is_bounded = matches!(item, Item::Line(line, _)
+            if matches!(&line.event, Event::AdminTokenUsed(used) if used.seen.is_some()));
+        if !is_bounded && item.at() < state.last_at() {
+            self.admin_uses -= 1;
+            self.list("admin-token".to_owned(), position, "used", || too_early(state));
+        }
+    }
+
     fn differ(&mut self, position: u64, used: &UseLine<'_>, decided: impl FnOnce() -> String) {
+        let recorded = used.code.unwrap_or(Code::Valid).as_str();
+        self.list(used.token.to_string(), position, recorded, decided);
+    }
+
+    fn list(
+        &mut self,
+        token: String,
+        position: u64,
+        recorded: &'static str,
+        decided: impl FnOnce() -> String,
+    ) {
         self.differing += 1;
         if self.differences.len() < LISTED {
-            let recorded = used.code.unwrap_or(Code::Valid).as_str();
-            let token = used.token.to_string();
             self.differences.push(Difference { position, token, recorded, decided: decided() });
         }
     }
@@ -134,6 +165,7 @@ pub struct Replay {
     tree: Frontier,
     report: Report,
     threads: usize,
+    views: Option<Views>,
 }
 
 impl Default for Replay {
@@ -152,6 +184,7 @@ impl Replay {
             tree: Frontier::default(),
             report: Report::default(),
             threads: threads.max(1),
+            views: None,
         }
     }
 
@@ -236,9 +269,11 @@ impl Replay {
                 running.into_iter().map(|part| part.join().expect("deciding does not panic")).collect()
             })
         };
+        let version = self.state.version();
         for part in found {
             self.report.add(part.report);
             if let Some(behind) = &mut self.behind {
+                part.decided_at.into_iter().for_each(|at| behind.visible(version, at));
                 part.earlier.iter().for_each(|(position, seen, text)| behind.wait(*position, *seen, text));
             }
         }
@@ -250,6 +285,8 @@ struct Found<'t> {
     report: Report,
     /// Those that were decided on an earlier version: their positions, that version and their lines.
     earlier: Vec<(u64, u64, &'t str)>,
+    /// The first time after that of the last lifecycle line at which one of the others was decided.
+    decided_at: Option<Timestamp>,
 }
 
 fn decide<'t>(
@@ -259,22 +296,34 @@ fn decide<'t>(
     items: &[Item<'t>],
     is_bounded: bool,
 ) -> Found<'t> {
-    let mut found = Found { report: Report::default(), earlier: Vec::new() };
+    let mut found = Found { report: Report::default(), earlier: Vec::new(), decided_at: None };
     for (position, item) in (first..).zip(items) {
         let Some((used, text)) = item.used() else {
-            found.report.admin_uses += 1;
+            found.report.count_admin(position, item, state);
             continue;
         };
         match used.seen {
-            Some(seen) if seen < state.version() && is_bounded => found.earlier.push((position, seen, text)),
+            Some(seen) if seen < state.version() && is_bounded => {
+                found.earlier.push((position, seen, text));
+                continue;
+            }
             Some(seen) if seen != state.version() => found.report.differ(position, &used, || {
                 let version = state.version();
                 format!("no answer: it names version {seen}, which the log was not at (its own is {version})")
             }),
+            _ if used.at < state.last_at() => found.report.differ(position, &used, || too_early(state)),
             _ => found.report.count(position, &used, again(state, &used, |text| addresses.open(text))),
+        }
+        if used.at > state.last_at() && found.decided_at.is_none_or(|first| used.at < first) {
+            found.decided_at = Some(used.at);
         }
     }
     found
+}
+
+/// Whoever decides on a state does so at a time that is not before its last event's.
+fn too_early(state: &State) -> String {
+    format!("no answer at that time: it is before {}, the time of the last event that it rests on", state.last_at())
 }
 
 fn apply(state: &mut State, line: &Line, position: u64) -> Result<(), Stopped> {
@@ -297,6 +346,17 @@ pub enum Failure {
     /// A line does not follow from those before it.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// The rows that were compared are not read any more.
+    #[error("the audit views were built anew while they were compared; replay again")]
+    Rebuilt,
+    /// A view says that it stands for more than there is.
+    #[error("a view says that it stands for a log of {stands} lines, and the log has {log}")]
+    Ahead {
+        /// What the view says.
+        stands: u64,
+        /// What there is.
+        log: u64,
+    },
 }
 
 impl From<Error> for Failure {
@@ -305,13 +365,14 @@ impl From<Error> for Failure {
     }
 }
 
-/// Replays the log of a database up to where it is when this begins, with the addresses that are not erased. `progress`
-/// is told how many lines are done, of how many.
+/// Replays the log of a database up to where it is when this begins, with the addresses that are not erased, and holds
+/// its views against it. `progress` is told how many lines are done, of how many.
 pub async fn replay(
     log: &Log,
-    replay: Replay,
+    mut replay: Replay,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<(Report, State), Failure> {
+    replay.views = Views::begin(log).await?;
     let size = log.head().await?.size;
     let (mut position, mut last) = (0, Uuid::nil());
     let mut running = spawn_blocking(|| Ok(replay));
@@ -319,9 +380,16 @@ pub async fn replay(
         // While a page is decided, the next one is on its way.
         let commits =
             if position < size { log.commits_after(position, last, COMMITS).await? } else { Vec::new() };
-        let replay = running.await.map_err(|_| Failure::Log(Fatal::Panicked("replay")))??;
+        let mut replay = running.await.map_err(|_| Failure::Log(Fatal::Panicked("replay")))??;
         progress(replay.position(), size);
-        let Some(end) = commits.last() else { return Ok(replay.finish()?) };
+        let Some(end) = commits.last() else {
+            let views = replay.views.take();
+            let (mut report, state) = replay.finish()?;
+            if let Some(views) = views {
+                report.views = Some(views.finish().await?);
+            }
+            return Ok((report, state));
+        };
         (position, last) = (end.end(), end.id);
         let (log, handle) = (log.clone(), Handle::current());
         running = spawn_blocking(move || replay.commits(&commits, &log, &handle));
@@ -333,6 +401,7 @@ impl Replay {
         let texts: Vec<&str> = commits.iter().map(|commit| commit.lines.as_str()).collect();
         let lines = texts.join("\n");
         let page = self.read(&lines)?;
+        page.check(commits)?;
         let wanted = self.wanted(&page);
         let opened = handle.block_on(crate::people::open(log, wanted.iter().copied()))?;
         for commitment in wanted {
@@ -340,6 +409,9 @@ impl Replay {
             self.addresses.0.insert(commitment.into(), address);
         }
         self.take(&page)?;
+        if let Some(views) = &mut self.views {
+            handle.block_on(views.take(&page, commits, &self.state))?;
+        }
         drop(page);
         Ok(self)
     }

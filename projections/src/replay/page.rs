@@ -2,6 +2,8 @@
 
 use domain::line::Line;
 use domain::replay::{Clock, UseLine};
+use domain::time::Timestamp;
+use eventlog::Commit;
 use eventlog::tree::{Hash, leaf_hash};
 use std::thread;
 use thiserror::Error;
@@ -41,6 +43,14 @@ impl<'t> Item<'t> {
         match self {
             Self::Line(line, _) if line.event.is_lifecycle() => Some(line),
             _ => None,
+        }
+    }
+
+    /// When it was decided.
+    pub(super) fn at(&self) -> Timestamp {
+        match self {
+            Self::Use(used, _) => used.at,
+            Self::Line(line, _) => line.at,
         }
     }
 
@@ -87,6 +97,36 @@ impl<'t> Page<'t> {
 
     pub(super) fn chunks(&self) -> impl Iterator<Item = &[Item<'t>]> {
         self.0.iter().map(|part| part.items.as_slice())
+    }
+
+    /// Its lines, each with its position and the commit that it stands in: those of the page, in their order.
+    pub(super) fn placed<'p>(
+        &'p self,
+        commits: &'p [Commit],
+    ) -> impl Iterator<Item = (u64, &'p Commit, &'p Item<'t>)> {
+        let of_commit = |commit: &'p Commit| (commit.first..commit.end()).map(move |place| (place, commit));
+        let places = commits.iter().flat_map(of_commit);
+        places.zip(self.chunks().flatten()).map(|((position, commit), item)| (position, commit, item))
+    }
+
+    /// Holds what a commit's row says of it against its lines: how many are lifecycle lines, and that they have one time.
+    pub(super) fn check(&self, commits: &[Commit]) -> Result<(), Stopped> {
+        let (mut at, mut lifecycle) = (None, 0);
+        for (position, commit, item) in self.placed(commits) {
+            if position == commit.first {
+                (at, lifecycle) = (Some(item.at()), 0);
+            }
+            let stopped = |why: String| Err(Stopped { position, why });
+            if let Some(at) = at.filter(|at| *at != item.at()) {
+                return stopped(format!("its time is {}, and that of its commit {at}", item.at()));
+            }
+            lifecycle += u32::from(item.lifecycle().is_some());
+            if position + 1 == commit.end() && lifecycle != commit.lifecycle {
+                let says = commit.lifecycle;
+                return stopped(format!("its commit has {lifecycle} lifecycle lines and says that it has {says}"));
+            }
+        }
+        Ok(())
     }
 
     /// The commitments to addresses that answers may rest on.

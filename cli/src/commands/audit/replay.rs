@@ -5,7 +5,7 @@ use crate::output::{Format, print, table};
 use crate::serve::read_url;
 use domain::state::State;
 use eventlog::{Clock, Log};
-use projections::replay::{Difference, Replay, Report, replay};
+use projections::replay::{Compared, Difference, Replay, Report, RowDifference, Table, replay};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         Format::Json => context.output.json(&json(&report, &state).to_string())?,
         _ => print(&text(&report, &state, took))?,
     }
-    Ok(if report.differing == 0 { Exit::Success } else { Exit::Failed })
+    Ok(if report.is_sound() { Exit::Success } else { Exit::Failed })
 }
 
 async fn from_database(context: &Context, replaying: Replay, url: &str) -> Result<(Report, State), Failure> {
@@ -158,6 +158,30 @@ fn json(report: &Report, state: &State) -> serde_json::Value {
             "differing": report.differing,
         },
         "differences": report.differences.iter().map(view).collect::<Vec<_>>(),
+        "views": report.views.as_ref().map(views_json),
+    })
+}
+
+fn views_json(views: &Compared) -> serde_json::Value {
+    let table = |table: &Table| {
+        serde_json::json!({
+            "table": table.name,
+            "position": table.position,
+            "rows": table.rows,
+            "differing": table.differing,
+        })
+    };
+    let row = |row: &RowDifference| {
+        serde_json::json!({
+            "table": row.table,
+            "key": row.key,
+            "expected": row.expected,
+            "found": row.found,
+        })
+    };
+    serde_json::json!({
+        "tables": views.tables.iter().map(table).collect::<Vec<_>>(),
+        "differences": views.differences.iter().map(row).collect::<Vec<_>>(),
     })
 }
 
@@ -179,17 +203,47 @@ fn text(report: &Report, state: &State, took: Duration) -> String {
     ]);
     if !report.differences.is_empty() {
         let row = |difference: &Difference| {
-            let cells = [
+            plain([
                 difference.position.to_string(),
                 difference.token.clone(),
                 difference.recorded.to_owned(),
                 difference.decided.clone(),
-            ];
-            cells.map(|cell| (cell, table::Tone::Plain)).to_vec()
+            ])
         };
         let rows = report.differences.iter().take(SHOWN).map(row).collect();
         text.push('\n');
         text.push_str(&table::columns(&["POSITION", "TOKEN", "RECORDED", "DECIDED"], rows, false));
     }
+    if let Some(views) = &report.views {
+        views_text(views, &mut text);
+    }
     text
+}
+
+fn views_text(views: &Compared, text: &mut String) {
+    let table = |table: &Table| {
+        plain([
+            table.name.to_owned(),
+            table.position.to_string(),
+            table.rows.to_string(),
+            table.differing.to_string(),
+        ])
+    };
+    text.push('\n');
+    let rows = views.tables.iter().map(table).collect();
+    text.push_str(&table::columns(&["TABLE", "POSITION", "ROWS", "DIFFERENT"], rows, false));
+    if views.differences.is_empty() {
+        return;
+    }
+    let row = |row: &RowDifference| {
+        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "no such row".to_owned());
+        plain([row.table.to_owned(), row.key.clone(), value(&row.expected), value(&row.found)])
+    };
+    text.push('\n');
+    let rows = views.differences.iter().map(row).collect();
+    text.push_str(&table::columns(&["TABLE", "ROW", "EXPECTED", "FOUND"], rows, false));
+}
+
+fn plain<const N: usize>(cells: [String; N]) -> Vec<(String, table::Tone)> {
+    cells.map(|cell| (cell, table::Tone::Plain)).to_vec()
 }

@@ -1,5 +1,7 @@
 //! A replay decides every recorded use again: all of what really happened comes out the same, nothing forged does.
 
+mod views;
+
 use crate::{DAY, HOUR};
 use chancery_tests::{Entry, NodeOptions, Tenants, World, chancery, eventually};
 use projections::replay::{Failure, Replay, Report, replay};
@@ -12,6 +14,9 @@ use std::sync::atomic::Ordering::Relaxed;
 async fn replayed(world: &World) -> Report {
     let (report, state) = replay(&world.database.log().await, Replay::new(2), |_, _| ()).await.unwrap();
     assert_eq!(world.node.state(|live| live.difference(&state)), None);
+    let views = report.views.as_ref().unwrap();
+    assert_eq!(views.differences, []);
+    assert_eq!((views.differing(), views.tables.len()), (0, 5));
     report
 }
 
