@@ -323,7 +323,10 @@ fn decide<'t>(
 
 /// Whoever decides on a state does so at a time that is not before its last event's.
 fn too_early(state: &State) -> String {
-    format!("no answer at that time: it is before {}, the time of the last event that it rests on", state.last_at())
+    format!(
+        "no answer at that time: it is before {}, the time of the last event that it rests on",
+        state.last_at()
+    )
 }
 
 fn apply(state: &mut State, line: &Line, position: u64) -> Result<(), Stopped> {

@@ -123,7 +123,9 @@ impl<'t> Page<'t> {
             lifecycle += u32::from(item.lifecycle().is_some());
             if position + 1 == commit.end() && lifecycle != commit.lifecycle {
                 let says = commit.lifecycle;
-                return stopped(format!("its commit has {lifecycle} lifecycle lines and says that it has {says}"));
+                return stopped(format!(
+                    "its commit has {lifecycle} lifecycle lines and says that it has {says}"
+                ));
             }
         }
         Ok(())
@@ -158,4 +160,54 @@ fn read(lines: &str) -> Result<Part<'_>, (u64, String)> {
         part.items.push(Item::read(text, &mut clock).map_err(|why| (index, why))?);
     }
     Ok(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const EARLY: &str = "2026-11-22T10:15:00.000000Z";
+    const LATE: &str = "2026-11-22T10:15:00.000001Z";
+
+    fn used(at: &str) -> String {
+        let actor = r#"{"by":"admin-token"}"#;
+        format!(r#"{{"v":1,"type":"AdminTokenUsed","at":"{at}","actor":{actor},"asked":{{}}}}"#)
+    }
+
+    fn restored(at: &str) -> String {
+        let actor = r#"{"by":"admin-token"}"#;
+        format!(r#"{{"v":1,"type":"OrganizationRestored","at":"{at}","n":1,"actor":{actor}}}"#)
+    }
+
+    /// What is said of commits of these lines, with so many lifecycle lines in each.
+    fn said(commits: &[(&[String], u32)]) -> Option<String> {
+        let mut first = 0;
+        let commits: Vec<Commit> = commits
+            .iter()
+            .map(|(lines, lifecycle)| {
+                let count = u32::try_from(lines.len()).unwrap();
+                let (at, lifecycle) = (first, *lifecycle);
+                first += u64::from(count);
+                let (id, lines) = (Uuid::nil(), lines.join("\n"));
+                Commit { id, first: at, count, version: 0, lifecycle, committed_at: 0, lines }
+            })
+            .collect();
+        let lines: Vec<&str> = commits.iter().map(|commit| commit.lines.as_str()).collect();
+        let lines = lines.join("\n");
+        Page::read(0, &lines, 1).unwrap().check(&commits).err().map(|stopped| stopped.to_string())
+    }
+
+    #[test]
+    fn a_commit_has_one_time_and_as_many_lifecycle_lines_as_it_says() {
+        let (early, late) = (used(EARLY), used(LATE));
+        let both = [restored(LATE), late.clone()];
+        assert_eq!(said(&[(&[early.clone(), early.clone()], 0), (&both, 1), (&[early.clone()], 0)]), None);
+        let several = said(&[(&both, 1), (&[early.clone(), late, early], 0)]).unwrap();
+        assert!(several.starts_with("position 3: its time is 2026-11-22T10:15:00.000001Z"), "{several}");
+        for lifecycle in [0, 2] {
+            let wrong = said(&[(&both, lifecycle)]).unwrap();
+            assert!(wrong.starts_with("position 1: its commit has 1 lifecycle lines"), "{wrong}");
+        }
+    }
 }

@@ -15,14 +15,15 @@ use std::time::Duration;
 const PAGE: usize = 8 * 1024 * 1024;
 /// Connections to the database: one page is read while another one's addresses are.
 const CONNECTIONS: u32 = 2;
-/// Differences that people are shown; JSON has them all, up to a thousand.
+/// Uses that people are shown; JSON has them all, up to a thousand.
 const SHOWN: usize = 20;
 
 /// Fold the log anew and decide every recorded use again
 ///
 /// From export files with the whole log, without any server or database; or from a database, of which nothing is
-/// changed. Each use that comes out differently is reported with its position. Exits with 1 if there is one, and if the
-/// log does not fold.
+/// changed and whose audit and usage views are held against the log as well. Each use that comes out differently is
+/// reported with its position, each row that is not what the log says with its key. Exits with 1 if there is one, and if
+/// the log does not fold.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   chancery audit replay export-1.ndjson export-2.ndjson
@@ -45,12 +46,12 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let begun = clock.monotonic();
     let replaying = args.threads.map_or_else(Replay::default, Replay::new);
     let (report, state) = match (&args.files[..], args.database_url.filter(|url| !url.is_empty())) {
-        ([], Some(url)) => from_database(context, replaying, &url).await?,
+        ([], Some(url)) => from_database(context, &clock, replaying, &url).await?,
         ([], None) => {
             let text = "nothing to replay: name export files, - for standard input, or --database-url";
             return Err(Failure::Usage(text.to_owned()));
         }
-        (files, _) => from_files(context, replaying, files)?,
+        (files, _) => from_files(context, &clock, replaying, files)?,
     };
     if report.lines == 0 {
         return Err(Failure::Other("there is no line to replay".to_owned()));
@@ -63,29 +64,44 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     Ok(if report.is_sound() { Exit::Success } else { Exit::Failed })
 }
 
-async fn from_database(context: &Context, replaying: Replay, url: &str) -> Result<(Report, State), Failure> {
+/// A bar for people; programs get nothing but the report.
+fn progress(context: &Context, whole: u64) -> Progress {
+    Progress::new(whole, context.options.quiet || context.output.format() == Format::Json)
+}
+
+async fn from_database(
+    context: &Context,
+    clock: &Clock,
+    replaying: Replay,
+    url: &str,
+) -> Result<(Report, State), Failure> {
     let options = read_url(url).map_err(|error| Failure::Usage(format!("{error:#}")))?;
     let log =
         Log::connect(options, CONNECTIONS).await.map_err(|error| Failure::Unavailable(error.to_string()))?;
-    let mut progress: Option<Progress> = None;
+    let (begun, mut bar) = (clock.monotonic(), None);
     let ended = replay(&log, replaying, |done, whole| {
-        progress.get_or_insert_with(|| Progress::new(whole, context.options.quiet)).reach(done);
+        let took = clock.monotonic().saturating_sub(begun);
+        let bar = bar.get_or_insert_with(|| progress(context, whole));
+        let beside = bar.pace(done, done, took);
+        bar.reach_with(done, || beside);
     });
     let ended = ended.await;
-    if let Some(progress) = &mut progress {
-        progress.finish();
+    if let Some(bar) = &mut bar {
+        bar.finish();
     }
     ended.map_err(|error| Failure::Other(format!("the log does not replay: {error}")))
 }
 
 fn from_files(
     context: &Context,
+    clock: &Clock,
     mut replaying: Replay,
     files: &[PathBuf],
 ) -> Result<(Report, State), Failure> {
-    let sizes = files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|found| found.len());
-    let mut progress = Progress::new(sizes.sum(), context.options.quiet);
-    let mut done = 0;
+    // How much comes from standard input, nobody knows.
+    let sizes: Option<u64> = files.iter().map(|file| Some(std::fs::metadata(file).ok()?.len())).sum();
+    let mut bar = sizes.map(|whole| progress(context, whole));
+    let (begun, mut done) = (clock.monotonic(), 0);
     for file in files {
         let cannot = |error: &dyn std::fmt::Display| Failure::Other(format!("{}: {error}", file.display()));
         let mut input = open(file).map_err(|error| cannot(&error))?;
@@ -109,13 +125,19 @@ fn from_files(
             }
             buffer.drain(..next);
             done += read as u64;
-            progress.reach(done);
+            if let Some(bar) = &mut bar {
+                let took = clock.monotonic().saturating_sub(begun);
+                let beside = bar.pace(done, replaying.position(), took);
+                bar.reach_with(done, || beside);
+            }
             if is_end {
                 break;
             }
         }
     }
-    progress.finish();
+    if let Some(bar) = &mut bar {
+        bar.finish();
+    }
     replaying.finish().map_err(|error| Failure::Other(error.to_string()))
 }
 

@@ -1,13 +1,13 @@
 //! The rows of lifecycle events, page by page: they are inserted once and never changed.
 
-use super::found::{Findings, shown, typed};
 use super::READING;
+use super::found::{Findings, shown, typed};
 use crate::audit::{Kind, Summary};
 use crate::replay::page::Item;
 use domain::state::State;
 use domain::time::Timestamp;
-use eventlog::{Error, Log};
 use eventlog::personal::{decode_commitment, encode_commitment};
+use eventlog::{Error, Log};
 use sqlx::FromRow;
 use std::collections::VecDeque;
 use uuid::Uuid;
@@ -90,7 +90,8 @@ impl Events {
         let mut next = if from == 0 { i64::MIN } else { from.cast_signed() };
         while next < to.cast_signed() {
             let rows = self.page(log, next, to).await?;
-            let end = rows.last().filter(|_| rows.len() == PAGE).map_or(to.cast_signed(), |row| row.position + 1);
+            let end =
+                rows.last().filter(|_| rows.len() == PAGE).map_or(to.cast_signed(), |row| row.position + 1);
             for row in &rows {
                 self.row(row);
             }

@@ -172,7 +172,8 @@ async fn live(log: &Log) -> Result<(i32, u64), Error> {
     let found: Vec<(i32, i64)> = typed(&log.run(READING, looking).await?)?;
     let (generation, size) = found.first().copied().ok_or(Error::Refused {
         doing: READING,
-        reason: "the row of chancery_views.audit is missing, or that of the generation that it names".to_owned(),
+        reason: "the row of chancery_views.audit is missing, or that of the generation that it names"
+            .to_owned(),
     })?;
     Ok((generation, size.cast_unsigned()))
 }

@@ -7,10 +7,10 @@
 //! In memory is what the rows should be: some 200 bytes for each token that was ever used, 32 for each of its days, and
 //! each use that is later than what the view stood for when it was last looked at.
 
+use domain::event::Event;
 use domain::id::TokenId;
 use domain::line::{Line, type_of};
 use domain::needs::permission_behind;
-use domain::event::Event;
 use domain::replay::UseLine;
 use domain::time::Timestamp;
 use domain::verify::Code;

@@ -126,10 +126,9 @@ async fn of_tokens(
     let mut rows = log.run(READING, reading).await?;
     let failed = |error: sqlx::Error| Error::from_sqlx(READING, &error);
     let missing = || failed(sqlx::Error::RowNotFound);
-    let (size, writing) = rows
-        .first()
-        .ok_or_else(missing)
-        .and_then(|row| Ok((row.try_get::<i64, _>(0).map_err(failed)?, row.try_get::<i64, _>(1).map_err(failed)?)))?;
+    let (size, writing) = rows.first().ok_or_else(missing).and_then(|row| {
+        Ok((row.try_get::<i64, _>(0).map_err(failed)?, row.try_get::<i64, _>(1).map_err(failed)?))
+    })?;
     rows.retain(|row| row.try_get::<Option<Uuid>, _>(2).is_ok_and(|token| token.is_some()));
     Ok((Reach { size: size.cast_unsigned(), writing: writing.cast_unsigned() }, rows))
 }
@@ -197,7 +196,8 @@ impl UsageFindings {
 
     fn last(&mut self, usage: &Usage, reach: Reach, row: &LastRow, total: Option<Total>) {
         let total = total.unwrap_or_else(|| usage.at(TokenId(row.token), reach.size));
-        let used = [None, row.used_permission.as_deref(), row.used_address.as_deref(), row.used_agent.as_deref()];
+        let used =
+            [None, row.used_permission.as_deref(), row.used_address.as_deref(), row.used_agent.as_deref()];
         let refused = [
             row.refused_code.as_deref(),
             row.refused_permission.as_deref(),

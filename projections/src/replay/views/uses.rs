@@ -3,8 +3,8 @@
 //!
 //! In memory are the uses of two hours, about four bytes each, and a number for every row that was looked at.
 
-use super::found::{Findings, shown, typed};
 use super::READING;
+use super::found::{Findings, shown, typed};
 use crate::audit::{UseOutcome, bit};
 use domain::id::TokenId;
 use domain::replay::UseLine;
@@ -179,7 +179,10 @@ impl Uses {
             // What goes on behind what was read of the log so far is looked at in the end.
             if own.iter().any(|row| (reached.cast_signed()..rows.size.cast_signed()).contains(&row.last)) {
                 let stretch = hour.tokens.remove(token).unwrap_or_default();
-                let late = self.late.entry(batch.hour).or_insert_with(|| Hour { from: hour.from, ..Hour::default() });
+                let late = self
+                    .late
+                    .entry(batch.hour)
+                    .or_insert_with(|| Hour { from: hour.from, ..Hour::default() });
                 late.to = hour.to;
                 late.absorb(*token, &stretch);
                 continue;
@@ -266,7 +269,8 @@ impl Uses {
                     );
                 } else if !is_known && *first < until.cast_signed() {
                     self.found.table.rows += 1;
-                    self.found.too_many(|| key(TokenId(*token), first.cast_unsigned()), || format!("last {last}"));
+                    self.found
+                        .too_many(|| key(TokenId(*token), first.cast_unsigned()), || format!("last {last}"));
                 }
             }
             match keys.last() {
@@ -307,7 +311,11 @@ impl Stretch {
             commit += read_leb128(&mut rest)?;
             let (place, others) = rest.split_first()?;
             rest = others;
-            Some((commit, 1_i32.checked_shl((*place).into()).unwrap_or(0), read_leb128(&mut rest)?.cast_signed()))
+            Some((
+                commit,
+                1_i32.checked_shl((*place).into()).unwrap_or(0),
+                read_leb128(&mut rest)?.cast_signed(),
+            ))
         });
         all.take_while(move |(commit, ..)| *commit < before)
     }
