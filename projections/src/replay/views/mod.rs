@@ -2,7 +2,8 @@
 //!
 //! Nodes go on meanwhile, so that each page of rows is read in one statement with the size of the log that its table
 //! stands for, and the log is read on up to there before they are compared. No snapshot lasts longer than a page. Of
-//! the log nothing but the lines is used, and none of the code that keeps the views, save for what a use is called.
+//! the log nothing but the lines is used. Of the code that keeps the views it shares how a lifecycle line is summarised
+//! and the bits of outcomes, so that a mistake elsewhere in it is found as well.
 
 mod events;
 mod found;
