@@ -176,15 +176,17 @@ impl<'a> Rest<'a> {
 
     /// The rest of a text whose opening quote was taken, with its closing one.
     fn text(&mut self) -> Option<&'a str> {
-        let end = self.0.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
-        let (text, rest) = self.0.split_at(end);
+        let (text, rest) = self.0.split_at(memchr::memchr(b'"', self.0.as_bytes())?);
+        // Without a way out of the loop, so that many bytes are looked at at once.
+        let is_plain = |plain: bool, byte: u8| plain & (byte != b'\\') & (byte >= b' ');
         self.0 = rest.strip_prefix('"')?;
-        Some(text)
+        text.bytes().fold(true, is_plain).then_some(text)
     }
 
     fn uuid(&mut self) -> Option<Uuid> {
         let text = self.text()?;
-        let is_written_so = text.len() == 36 && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        let is_lower = |lower: bool, byte: u8| lower & !byte.is_ascii_uppercase();
+        let is_written_so = text.len() == 36 && text.bytes().fold(true, is_lower);
         Uuid::try_parse_ascii(text.as_bytes()).ok().filter(|_| is_written_so)
     }
 

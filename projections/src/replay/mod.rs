@@ -6,18 +6,19 @@
 
 mod behind;
 mod page;
+mod report;
 mod views;
 
 pub use page::{Page, Stopped};
+pub use report::{Difference, Report};
 pub use views::{Compared, RowDifference, Table};
 
 use behind::Behind;
 use domain::event::{Answers, Event};
 use domain::line::Line;
-use domain::replay::{Again, UseLine, again};
+use domain::replay::again;
 use domain::state::State;
 use domain::time::Timestamp;
-use domain::verify::Code;
 use eventlog::tree::Frontier;
 use eventlog::{Commit, Error, Log};
 use page::Item;
@@ -31,120 +32,12 @@ use views::Views;
 
 use crate::catch_up::Fatal;
 
-/// Differences that are listed; the rest is counted.
-const LISTED: usize = 1_000;
 /// So few uses are not worth another thread.
 const FEW: usize = 1_024;
 /// How many lifecycle lines are folded between two times that what is too old to matter is forgotten.
 const FORGET_EVERY: u64 = 4_096;
 /// How many commits are read at once.
 const COMMITS: u32 = 20_000;
-
-/// A use that comes out differently.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// Where its line stands.
-    pub position: u64,
-    /// The token that was presented.
-    pub token: String,
-    /// The answer in the line.
-    pub recorded: &'static str,
-    /// What is decided.
-    pub decided: String,
-}
-
-/// What a replay found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Lines.
-    pub lines: u64,
-    /// Lifecycle lines among them.
-    pub lifecycle: u64,
-    /// Uses of the break-glass token, whose answers rest on no state.
-    pub admin_uses: u64,
-    /// Lines of uses that came out the same.
-    pub same: u64,
-    /// Calls of Chancery's own API whose credential came out the same. Whether the call was allowed is not decided.
-    pub standing: u64,
-    /// Uses that came out the same but for an address, which is not known.
-    pub without_address: u64,
-    /// Bounded uses that name a version too far back.
-    pub too_far_back: u64,
-    /// Uses that came out differently.
-    pub differing: u64,
-    /// The first of these.
-    pub differences: Vec<Difference>,
-    /// The root of the Merkle tree over the lines (RFC 9162, section 2.1).
-    pub root: [u8; 32],
-    /// What the views of the database come to, where it is one that is replayed and it has them.
-    pub views: Option<Compared>,
-}
-
-impl Report {
-    /// Whether everything is as the log says.
-    pub fn is_sound(&self) -> bool {
-        self.differing == 0 && self.views.as_ref().is_none_or(|views| views.differing() == 0)
-    }
-
-    /// How many uses were looked at.
-    pub fn uses(&self) -> u64 {
-        self.same
-            + self.standing
-            + self.without_address
-            + self.too_far_back
-            + self.differing
-            + self.admin_uses
-    }
-
-    fn add(&mut self, other: Self) {
-        self.admin_uses += other.admin_uses;
-        self.same += other.same;
-        self.standing += other.standing;
-        self.without_address += other.without_address;
-        self.too_far_back += other.too_far_back;
-        self.differing += other.differing;
-        self.differences.extend(other.differences);
-        self.differences.truncate(LISTED);
-    }
-
-    fn count(&mut self, position: u64, used: &UseLine<'_>, found: Again) {
-        match found {
-            Again::Same => self.same += 1,
-            Again::Standing => self.standing += 1,
-            Again::Address => self.without_address += 1,
-            Again::Other(decided) => self.differ(position, used, || decided.to_string()),
-        }
-    }
-
-    /// A use of the break-glass token rests on nothing but its time.
-    fn count_admin(&mut self, position: u64, item: &Item<'_>, state: &State) {
-        self.admin_uses += 1;
-        let is_bounded = matches!(item, Item::Line(line, _)
-            if matches!(&line.event, Event::AdminTokenUsed(used) if used.seen.is_some()));
-        if !is_bounded && item.at() < state.last_at() {
-            self.admin_uses -= 1;
-            self.list("admin-token".to_owned(), position, "used", || too_early(state));
-        }
-    }
-
-    fn differ(&mut self, position: u64, used: &UseLine<'_>, decided: impl FnOnce() -> String) {
-        let recorded = used.code.unwrap_or(Code::Valid).as_str();
-        self.list(used.token.to_string(), position, recorded, decided);
-    }
-
-    fn list(
-        &mut self,
-        token: String,
-        position: u64,
-        recorded: &'static str,
-        decided: impl FnOnce() -> String,
-    ) {
-        self.differing += 1;
-        if self.differences.len() < LISTED {
-            self.differences.push(Difference { position, token, recorded, decided: decided() });
-        }
-    }
-}
 
 /// Addresses by their commitments; none behind one that is not known.
 #[derive(Default)]
@@ -165,6 +58,7 @@ pub struct Replay {
     tree: Frontier,
     report: Report,
     threads: usize,
+    leaves_views: bool,
     views: Option<Views>,
 }
 
@@ -184,8 +78,15 @@ impl Replay {
             tree: Frontier::default(),
             report: Report::default(),
             threads: threads.max(1),
+            leaves_views: false,
             views: None,
         }
+    }
+
+    /// The same without a look at the views of a database, which need rights of their own.
+    #[must_use]
+    pub fn without_views(self) -> Self {
+        Self { leaves_views: true, ..self }
     }
 
     /// The position of the next line.
@@ -375,7 +276,7 @@ pub async fn replay(
     mut replay: Replay,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<(Report, State), Failure> {
-    replay.views = Views::begin(log).await?;
+    replay.views = if replay.leaves_views { None } else { Views::begin(log).await? };
     let size = log.head().await?.size;
     let (mut position, mut last) = (0, Uuid::nil());
     let mut running = spawn_blocking(|| Ok(replay));

@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt as _};
 use projections::replay::{Replay, Report};
 use projections::{Call, Client, Inquiry, Node, Presented, Work};
 use std::fs::File;
-use std::io::{BufWriter, Read as _, Write as _};
+use std::io::{BufWriter, Read, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -30,7 +30,7 @@ fn pages(file: &Path, mut take: impl FnMut(&str)) {
     let mut file = File::open(file).unwrap();
     let mut buffer = Vec::new();
     loop {
-        let read = file.by_ref().take(PAGE as u64).read_to_end(&mut buffer).unwrap();
+        let read = Read::by_ref(&mut file).take(PAGE as u64).read_to_end(&mut buffer).unwrap();
         let Some(end) = buffer.iter().rposition(|byte| *byte == b'\n') else {
             assert!(read == 0 && buffer.is_empty());
             return;

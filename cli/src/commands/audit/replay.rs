@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// The Postgres that holds the log
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
+    /// Of a database, leave the audit and usage views as they are: they need the right to read chancery_views
+    #[arg(long)]
+    no_views: bool,
     /// Threads [default: as many as there are cores]
     #[arg(long, value_name = "COUNT", value_parser = crate::commands::count)]
     threads: Option<usize>,
@@ -45,6 +48,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let clock = Clock::new(0);
     let begun = clock.monotonic();
     let replaying = args.threads.map_or_else(Replay::default, Replay::new);
+    let replaying = if args.no_views { replaying.without_views() } else { replaying };
     let (report, state) = match (&args.files[..], args.database_url.filter(|url| !url.is_empty())) {
         ([], Some(url)) => from_database(context, &clock, replaying, &url).await?,
         ([], None) => {

@@ -7,6 +7,7 @@
 
 mod events;
 mod found;
+mod stretch;
 mod usage;
 mod usage_rows;
 mod uses;
