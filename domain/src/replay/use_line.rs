@@ -177,16 +177,16 @@ impl<'a> Rest<'a> {
     /// The rest of a text whose opening quote was taken, with its closing one.
     fn text(&mut self) -> Option<&'a str> {
         let (text, rest) = self.0.split_at(memchr::memchr(b'"', self.0.as_bytes())?);
-        // Without a way out of the loop, so that many bytes are looked at at once.
-        let is_plain = |plain: bool, byte: u8| plain & (byte != b'\\') & (byte >= b' ');
         self.0 = rest.strip_prefix('"')?;
-        text.bytes().fold(true, is_plain).then_some(text)
+        // Counted rather than looked for, so that many bytes are looked at at once.
+        let escaped = text.bytes().filter(|byte| *byte == b'\\' || *byte < b' ').count();
+        (escaped == 0).then_some(text)
     }
 
     fn uuid(&mut self) -> Option<Uuid> {
         let text = self.text()?;
-        let is_lower = |lower: bool, byte: u8| lower & !byte.is_ascii_uppercase();
-        let is_written_so = text.len() == 36 && text.bytes().fold(true, is_lower);
+        let capitals = text.bytes().filter(u8::is_ascii_uppercase).count();
+        let is_written_so = text.len() == 36 && capitals == 0;
         Uuid::try_parse_ascii(text.as_bytes()).ok().filter(|_| is_written_so)
     }
 
