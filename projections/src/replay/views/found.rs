@@ -102,6 +102,7 @@ impl Findings {
 }
 
 /// A value of a column, as it is compared and shown.
+#[expect(clippy::needless_pass_by_value, clippy::unnecessary_wraps, reason = "other columns may be null")]
 pub(super) fn shown(value: impl ToString) -> Option<String> {
     Some(value.to_string())
 }

@@ -82,9 +82,10 @@ impl Usage {
         let is_own = used.actor_token == Some(used.token);
         let (at, count) = (used.at, used.count.into());
         let is_from_caller = is_own && used.client_address.is_none() && used.client_agent.is_none();
-        let (address, agent) = match is_from_caller {
-            true => (used.actor_address, used.actor_agent),
-            false => (used.client_address, used.client_agent),
+        let (address, agent) = if is_from_caller {
+            (used.actor_address, used.actor_agent)
+        } else {
+            (used.client_address, used.client_agent)
         };
         if let Some(actor) = used.actor_token.filter(|_| !is_own) {
             let permission = self.permission(Some(ASKING));

@@ -150,7 +150,9 @@ impl UsageFindings {
     }
 
     pub(super) fn into(self, compared: &mut Compared) {
-        [self.last, self.days, self.permissions].into_iter().for_each(|found| compared.take(found));
+        for found in [self.last, self.days, self.permissions] {
+            compared.take(found);
+        }
     }
 
     /// Holds rows of some tokens, which may have others between them, against what the log says.
@@ -161,7 +163,9 @@ impl UsageFindings {
         match &rows.rows {
             Kind::Last(rows) => {
                 begin(&mut self.last, reach, rows.len());
-                rows.iter().for_each(|row| self.last(usage, reach, row, totals.remove(&TokenId(row.token))));
+                for row in rows {
+                    self.last(usage, reach, row, totals.remove(&TokenId(row.token)));
+                }
                 for (token, total) in totals {
                     let at = total.used.at.max(total.refused.at);
                     if let Some(at) = at {
@@ -171,7 +175,9 @@ impl UsageFindings {
             }
             Kind::Days(rows) => {
                 begin(&mut self.days, reach, rows.len());
-                rows.iter().for_each(|row| self.day(usage, reach, row, totals.get_mut(&TokenId(row.token))));
+                for row in rows {
+                    self.day(usage, reach, row, totals.get_mut(&TokenId(row.token)));
+                }
                 for (token, total) in totals {
                     for (day, (used, refused, _)) in total.days {
                         let expected = || format!("used {used}, refused {refused}");
