@@ -88,7 +88,9 @@ fn used<'a>(world: &World, token: &Token, code: Code) -> UseLine<'a> {
     UseLine {
         at: world.at,
         org: token.scope.organization(),
+        actor_token: None,
         actor_address: None,
+        actor_agent: None,
         token: token.id,
         secret: token.secret,
         code: Some(code).filter(|code| *code != Code::Valid),
@@ -97,6 +99,7 @@ fn used<'a>(world: &World, token: &Token, code: Code) -> UseLine<'a> {
         organization: None,
         project: None,
         client_address: None,
+        client_agent: None,
         seen: None,
         count: 1,
     }

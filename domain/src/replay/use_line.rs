@@ -17,8 +17,12 @@ pub struct UseLine<'a> {
     pub at: Timestamp,
     /// The token's organization.
     pub org: Option<OrganizationId>,
+    /// The token that acted.
+    pub actor_token: Option<TokenId>,
     /// The commitment to the caller's address.
     pub actor_address: Option<&'a str>,
+    /// The commitment to the caller's agent.
+    pub actor_agent: Option<&'a str>,
     /// The token.
     pub token: TokenId,
     /// The ordinal of the secret that was shown.
@@ -35,6 +39,8 @@ pub struct UseLine<'a> {
     pub project: Option<&'a str>,
     /// The commitment to the address of who presented it.
     pub client_address: Option<&'a str>,
+    /// The commitment to the agent of who presented it.
+    pub client_agent: Option<&'a str>,
     /// The version that a bounded answer was decided on.
     pub seen: Option<u64>,
     /// How many it stands for.
@@ -55,10 +61,10 @@ impl<'a> UseLine<'a> {
         let org = rest.key(r#","org":""#, Rest::uuid)?.map(OrganizationId);
         rest.take(r#","actor":{"by":""#)?;
         By::parse(rest.text()?)?;
-        rest.key(r#","token":""#, Rest::uuid)?;
+        let actor_token = rest.key(r#","token":""#, Rest::uuid)?.map(TokenId);
         rest.key(r#","request":""#, Rest::text)?;
         let actor_address = rest.key(r#","address":""#, Rest::text)?;
-        rest.key(r#","agent":""#, Rest::text)?;
+        let actor_agent = rest.key(r#","agent":""#, Rest::text)?;
         rest.take(r#"},"token":""#)?;
         let token = TokenId(rest.uuid()?);
         rest.take(r#","secret":"#)?;
@@ -75,11 +81,11 @@ impl<'a> UseLine<'a> {
         let project = asked.member(r#""project":""#)?;
         asked.member(r#""resource":""#)?;
         rest.take("}")?;
-        let mut client_address = None;
+        let (mut client_address, mut client_agent) = (None, None);
         if rest.take(r#","client":{"#).is_some() {
             let mut client = Members { rest: &mut rest, is_first: true };
             client_address = client.member(r#""address":""#)?;
-            client.member(r#""agent":""#)?;
+            client_agent = client.member(r#""agent":""#)?;
             rest.take("}")?;
         }
         let seen = rest.key(r#","seen":"#, Rest::number)?;
@@ -88,7 +94,9 @@ impl<'a> UseLine<'a> {
         Some(Self {
             at,
             org,
+            actor_token,
             actor_address,
+            actor_agent,
             token,
             secret,
             code,
@@ -97,6 +105,7 @@ impl<'a> UseLine<'a> {
             organization,
             project,
             client_address,
+            client_agent,
             seen,
             count: count.map_or(Some(1), |count| u32::try_from(count).ok())?,
         })
@@ -109,7 +118,9 @@ impl<'a> UseLine<'a> {
         Some(Self {
             at: line.at,
             org: line.org,
+            actor_token: line.actor.token,
             actor_address: line.actor.address.as_deref(),
+            actor_agent: line.actor.agent.as_deref(),
             token: *token,
             secret: *secret,
             code: *code,
@@ -118,6 +129,7 @@ impl<'a> UseLine<'a> {
             organization: asked.organization.as_deref(),
             project: asked.project.as_deref(),
             client_address: client.as_ref().and_then(|client| client.address.as_deref()),
+            client_agent: client.as_ref().and_then(|client| client.agent.as_deref()),
             seen: *seen,
             count: count.unwrap_or(1),
         })
@@ -164,15 +176,17 @@ impl<'a> Rest<'a> {
 
     /// The rest of a text whose opening quote was taken, with its closing one.
     fn text(&mut self) -> Option<&'a str> {
-        let end = self.0.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
-        let (text, rest) = self.0.split_at(end);
+        let (text, rest) = self.0.split_at(memchr::memchr(b'"', self.0.as_bytes())?);
         self.0 = rest.strip_prefix('"')?;
-        Some(text)
+        // Counted rather than looked for, so that many bytes are looked at at once.
+        let escaped = text.bytes().filter(|byte| *byte == b'\\' || *byte < b' ').count();
+        (escaped == 0).then_some(text)
     }
 
     fn uuid(&mut self) -> Option<Uuid> {
         let text = self.text()?;
-        let is_written_so = text.len() == 36 && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        let capitals = text.bytes().filter(u8::is_ascii_uppercase).count();
+        let is_written_so = text.len() == 36 && capitals == 0;
         Uuid::try_parse_ascii(text.as_bytes()).ok().filter(|_| is_written_so)
     }
 

@@ -12,6 +12,7 @@ mod summary;
 
 pub use read::{EventFilter, EventPage, Order, TokenHistory, UseFilter, UsePage};
 pub use rows::UseOutcome;
+pub(crate) use rows::bit;
 pub use summary::{Kind, Summary, kind_of};
 
 use crate::live::Live;

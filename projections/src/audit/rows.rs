@@ -88,7 +88,7 @@ const OUTCOMES: [UseOutcome; 11] = [
 ];
 
 /// The bit of an outcome; none of one that is never recorded.
-pub(super) fn bit(outcome: UseOutcome) -> i32 {
+pub(crate) fn bit(outcome: UseOutcome) -> i32 {
     OUTCOMES.iter().position(|known| *known == outcome).map_or(0, |place| 1 << place)
 }
 

@@ -6,15 +6,19 @@
 
 mod behind;
 mod page;
+mod report;
+mod views;
 
 pub use page::{Page, Stopped};
+pub use report::{Difference, LiveState, Report};
+pub use views::{Compared, RowDifference, Table};
 
 use behind::Behind;
 use domain::event::{Answers, Event};
 use domain::line::Line;
-use domain::replay::{Again, UseLine, again};
+use domain::replay::again;
 use domain::state::State;
-use domain::verify::Code;
+use domain::time::Timestamp;
 use eventlog::tree::Frontier;
 use eventlog::{Commit, Error, Log};
 use page::Item;
@@ -24,109 +28,16 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
+use views::Views;
 
 use crate::catch_up::Fatal;
 
-/// Differences that are listed; the rest is counted.
-const LISTED: usize = 1_000;
 /// So few uses are not worth another thread.
 const FEW: usize = 1_024;
 /// How many lifecycle lines are folded between two times that what is too old to matter is forgotten.
 const FORGET_EVERY: u64 = 4_096;
 /// How many commits are read at once.
 const COMMITS: u32 = 20_000;
-
-/// A use that comes out differently.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// Where its line stands.
-    pub position: u64,
-    /// The token that was presented.
-    pub token: String,
-    /// The answer in the line.
-    pub recorded: &'static str,
-    /// What is decided.
-    pub decided: String,
-}
-
-/// What a replay found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Lines.
-    pub lines: u64,
-    /// Lifecycle lines among them.
-    pub lifecycle: u64,
-    /// Uses of the break-glass token, whose answers rest on no state.
-    pub admin_uses: u64,
-    /// Lines of uses that came out the same.
-    pub same: u64,
-    /// Calls of Chancery's own API whose credential came out the same. Whether the call was allowed is not decided.
-    pub standing: u64,
-    /// Uses that came out the same but for an address, which is not known.
-    pub without_address: u64,
-    /// Bounded uses that name a version too far back.
-    pub too_far_back: u64,
-    /// Uses that came out differently.
-    pub differing: u64,
-    /// The first of these.
-    pub differences: Vec<Difference>,
-    /// What came of the comparison with a state that was handed in.
-    pub compared: Option<Compared>,
-    /// The root of the Merkle tree over the lines (RFC 9162, section 2.1).
-    pub root: [u8; 32],
-}
-
-/// What came of a comparison with another state, such as that of a running node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Compared {
-    /// At this version it was what was folded, in everything that can be asked of it.
-    Same(u64),
-    /// At this version it was not: the first thing that differs.
-    Different(u64, String),
-    /// The lines end before its version.
-    NotReached(u64),
-}
-
-impl Report {
-    /// How many uses were looked at.
-    pub fn uses(&self) -> u64 {
-        self.same
-            + self.standing
-            + self.without_address
-            + self.too_far_back
-            + self.differing
-            + self.admin_uses
-    }
-
-    fn add(&mut self, other: Self) {
-        self.admin_uses += other.admin_uses;
-        self.same += other.same;
-        self.standing += other.standing;
-        self.without_address += other.without_address;
-        self.too_far_back += other.too_far_back;
-        self.differing += other.differing;
-        self.differences.extend(other.differences);
-        self.differences.truncate(LISTED);
-    }
-
-    fn count(&mut self, position: u64, used: &UseLine<'_>, found: Again) {
-        match found {
-            Again::Same => self.same += 1,
-            Again::Standing => self.standing += 1,
-            Again::Address => self.without_address += 1,
-            Again::Other(decided) => self.differ(position, used, || decided.to_string()),
-        }
-    }
-
-    fn differ(&mut self, position: u64, used: &UseLine<'_>, decided: impl FnOnce() -> String) {
-        self.differing += 1;
-        if self.differences.len() < LISTED {
-            let recorded = used.code.unwrap_or(Code::Valid).as_str();
-            let token = used.token.to_string();
-            self.differences.push(Difference { position, token, recorded, decided: decided() });
-        }
-    }
-}
 
 /// Addresses by their commitments; none behind one that is not known.
 #[derive(Default)]
@@ -149,6 +60,8 @@ pub struct Replay {
     tree: Frontier,
     report: Report,
     threads: usize,
+    leaves_views: bool,
+    views: Option<Views>,
 }
 
 impl Default for Replay {
@@ -168,6 +81,8 @@ impl Replay {
             tree: Frontier::default(),
             report: Report::default(),
             threads: threads.max(1),
+            leaves_views: false,
+            views: None,
         }
     }
 
@@ -176,6 +91,12 @@ impl Replay {
     pub fn against(self, other: State) -> Self {
         let other = Some(Box::new(other));
         Self { other, ..self }
+    }
+
+    /// The same without a look at the views of a database, which need rights of their own.
+    #[must_use]
+    pub fn without_views(self) -> Self {
+        Self { leaves_views: true, ..self }
     }
 
     /// The position of the next line.
@@ -218,7 +139,7 @@ impl Replay {
             behind.finish(&self.addresses, &mut self.report)?;
         }
         if let Some(other) = &self.other {
-            self.report.compared = Some(Compared::NotReached(other.version()));
+            self.report.live = Some(LiveState::NotReached(other.version()));
         }
         self.report.root = self.tree.root().0;
         Ok((self.report, self.state))
@@ -240,8 +161,8 @@ impl Replay {
         self.report.lifecycle += 1;
         if let Some(other) = self.other.take_if(|other| other.version() == self.state.version()) {
             let (version, difference) = (other.version(), self.state.difference(&other));
-            let compared = difference.map(|what| Compared::Different(version, what));
-            self.report.compared = Some(compared.unwrap_or(Compared::Same(version)));
+            let live = difference.map(|what| LiveState::Different(version, what));
+            self.report.live = Some(live.unwrap_or(LiveState::Same(version)));
         }
         match &mut self.behind {
             Some(behind) => behind.folded(position, line, &self.addresses, &mut self.report),
@@ -267,9 +188,11 @@ impl Replay {
                 running.into_iter().map(|part| part.join().expect("deciding does not panic")).collect()
             })
         };
+        let version = self.state.version();
         for part in found {
             self.report.add(part.report);
             if let Some(behind) = &mut self.behind {
+                part.decided_at.into_iter().for_each(|at| behind.visible(version, at));
                 part.earlier.iter().for_each(|(position, seen, text)| behind.wait(*position, *seen, text));
             }
         }
@@ -281,6 +204,8 @@ struct Found<'t> {
     report: Report,
     /// Those that were decided on an earlier version: their positions, that version and their lines.
     earlier: Vec<(u64, u64, &'t str)>,
+    /// The first time after that of the last lifecycle line at which one of the others was decided.
+    decided_at: Option<Timestamp>,
 }
 
 fn decide<'t>(
@@ -290,22 +215,37 @@ fn decide<'t>(
     items: &[Item<'t>],
     is_bounded: bool,
 ) -> Found<'t> {
-    let mut found = Found { report: Report::default(), earlier: Vec::new() };
+    let mut found = Found { report: Report::default(), earlier: Vec::new(), decided_at: None };
     for (position, item) in (first..).zip(items) {
         let Some((used, text)) = item.used() else {
-            found.report.admin_uses += 1;
+            found.report.count_admin(position, item, state);
             continue;
         };
         match used.seen {
-            Some(seen) if seen < state.version() && is_bounded => found.earlier.push((position, seen, text)),
+            Some(seen) if seen < state.version() && is_bounded => {
+                found.earlier.push((position, seen, text));
+                continue;
+            }
             Some(seen) if seen != state.version() => found.report.differ(position, &used, || {
                 let version = state.version();
                 format!("no answer: it names version {seen}, which the log was not at (its own is {version})")
             }),
+            _ if used.at < state.last_at() => found.report.differ(position, &used, || too_early(state)),
             _ => found.report.count(position, &used, again(state, &used, |text| addresses.open(text))),
+        }
+        if used.at > state.last_at() && found.decided_at.is_none_or(|first| used.at < first) {
+            found.decided_at = Some(used.at);
         }
     }
     found
+}
+
+/// Whoever decides on a state does so at a time that is not before its last event's.
+fn too_early(state: &State) -> String {
+    format!(
+        "no answer at that time: it is before {}, the time of the last event that it rests on",
+        state.last_at()
+    )
 }
 
 fn apply(state: &mut State, line: &Line, position: u64) -> Result<(), Stopped> {
@@ -328,6 +268,17 @@ pub enum Failure {
     /// A line does not follow from those before it.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// The rows that were compared are not read any more.
+    #[error("the audit views were built anew while they were compared; replay again")]
+    Rebuilt,
+    /// A view says that it stands for more than there is.
+    #[error("a view says that it stands for a log of {stands} lines, and the log has {log}")]
+    Ahead {
+        /// What the view says.
+        stands: u64,
+        /// What there is.
+        log: u64,
+    },
 }
 
 impl From<Error> for Failure {
@@ -336,13 +287,14 @@ impl From<Error> for Failure {
     }
 }
 
-/// Replays the log of a database up to where it is when this begins, with the addresses that are not erased. `progress`
-/// is told how many lines are done, of how many.
+/// Replays the log of a database up to where it is when this begins, with the addresses that are not erased, and holds
+/// its views against it. `progress` is told how many lines are done, of how many.
 pub async fn replay(
     log: &Log,
-    replay: Replay,
+    mut replay: Replay,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<(Report, State), Failure> {
+    replay.views = if replay.leaves_views { None } else { Views::begin(log).await? };
     let size = log.head().await?.size;
     let (mut position, mut last) = (0, Uuid::nil());
     let mut running = spawn_blocking(|| Ok(replay));
@@ -350,9 +302,16 @@ pub async fn replay(
         // While a page is decided, the next one is on its way.
         let commits =
             if position < size { log.commits_after(position, last, COMMITS).await? } else { Vec::new() };
-        let replay = running.await.map_err(|_| Failure::Log(Fatal::Panicked("replay")))??;
+        let mut replay = running.await.map_err(|_| Failure::Log(Fatal::Panicked("replay")))??;
         progress(replay.position(), size);
-        let Some(end) = commits.last() else { return Ok(replay.finish()?) };
+        let Some(end) = commits.last() else {
+            let views = replay.views.take();
+            let (mut report, state) = replay.finish()?;
+            if let Some(views) = views {
+                report.views = Some(views.finish().await?);
+            }
+            return Ok((report, state));
+        };
         (position, last) = (end.end(), end.id);
         let (log, handle) = (log.clone(), Handle::current());
         running = spawn_blocking(move || replay.commits(&commits, &log, &handle));
@@ -364,6 +323,7 @@ impl Replay {
         let texts: Vec<&str> = commits.iter().map(|commit| commit.lines.as_str()).collect();
         let lines = texts.join("\n");
         let page = self.read(&lines)?;
+        page.check(commits)?;
         let wanted = self.wanted(&page);
         let opened = handle.block_on(crate::people::open(log, wanted.iter().copied()))?;
         for commitment in wanted {
@@ -371,6 +331,9 @@ impl Replay {
             self.addresses.0.insert(commitment.into(), address);
         }
         self.take(&page)?;
+        if let Some(views) = &mut self.views {
+            handle.block_on(views.take(&page, commits, &self.state))?;
+        }
         drop(page);
         Ok(self)
     }

@@ -2,6 +2,8 @@
 
 use domain::line::Line;
 use domain::replay::{Clock, UseLine};
+use domain::time::Timestamp;
+use eventlog::Commit;
 use eventlog::tree::{Hash, leaf_hash};
 use std::thread;
 use thiserror::Error;
@@ -20,6 +22,7 @@ pub struct Stopped {
 }
 
 /// One line.
+#[expect(clippy::large_enum_variant, reason = "nearly all lines of a log are uses")]
 pub(super) enum Item<'t> {
     /// A use, read the fast way.
     Use(UseLine<'t>, &'t str),
@@ -41,6 +44,14 @@ impl<'t> Item<'t> {
         match self {
             Self::Line(line, _) if line.event.is_lifecycle() => Some(line),
             _ => None,
+        }
+    }
+
+    /// When it was decided.
+    pub(super) fn at(&self) -> Timestamp {
+        match self {
+            Self::Use(used, _) => used.at,
+            Self::Line(line, _) => line.at,
         }
     }
 
@@ -89,6 +100,38 @@ impl<'t> Page<'t> {
         self.0.iter().map(|part| part.items.as_slice())
     }
 
+    /// Its lines, each with its position and the commit that it stands in: those of the page, in their order.
+    pub(super) fn placed<'p>(
+        &'p self,
+        commits: &'p [Commit],
+    ) -> impl Iterator<Item = (u64, &'p Commit, &'p Item<'t>)> {
+        let of_commit = |commit: &'p Commit| (commit.first..commit.end()).map(move |place| (place, commit));
+        let places = commits.iter().flat_map(of_commit);
+        places.zip(self.chunks().flatten()).map(|((position, commit), item)| (position, commit, item))
+    }
+
+    /// Holds what a commit's row says of it against its lines: how many are lifecycle lines, and that they have one time.
+    pub(super) fn check(&self, commits: &[Commit]) -> Result<(), Stopped> {
+        let (mut at, mut lifecycle) = (None, 0);
+        for (position, commit, item) in self.placed(commits) {
+            if position == commit.first {
+                (at, lifecycle) = (Some(item.at()), 0);
+            }
+            let stopped = |why: String| Err(Stopped { position, why });
+            if let Some(at) = at.filter(|at| *at != item.at()) {
+                return stopped(format!("its time is {}, and that of its commit {at}", item.at()));
+            }
+            lifecycle += u32::from(item.lifecycle().is_some());
+            if position + 1 == commit.end() && lifecycle != commit.lifecycle {
+                let says = commit.lifecycle;
+                return stopped(format!(
+                    "its commit has {lifecycle} lifecycle lines and says that it has {says}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The commitments to addresses that answers may rest on.
     pub(super) fn addresses(&self) -> impl Iterator<Item = &str> {
         let used = self.0.iter().flat_map(|part| &part.items).filter_map(Item::used);
@@ -118,4 +161,57 @@ fn read(lines: &str) -> Result<Part<'_>, (u64, String)> {
         part.items.push(Item::read(text, &mut clock).map_err(|why| (index, why))?);
     }
     Ok(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const EARLY: &str = "2026-11-22T10:15:00.000000Z";
+    const LATE: &str = "2026-11-22T10:15:00.000001Z";
+
+    fn used(at: &str) -> String {
+        let actor = r#"{"by":"admin-token"}"#;
+        format!(r#"{{"v":1,"type":"AdminTokenUsed","at":"{at}","actor":{actor},"asked":{{}}}}"#)
+    }
+
+    fn restored(at: &str) -> String {
+        let actor = r#"{"by":"admin-token"}"#;
+        format!(r#"{{"v":1,"type":"OrganizationRestored","at":"{at}","n":1,"actor":{actor}}}"#)
+    }
+
+    /// What is said of commits of these lines, with so many lifecycle lines in each.
+    fn said(commits: &[(&[String], u32)]) -> Option<String> {
+        let mut first = 0;
+        let commits: Vec<Commit> = commits
+            .iter()
+            .map(|(lines, lifecycle)| {
+                let count = u32::try_from(lines.len()).unwrap();
+                let (at, lifecycle) = (first, *lifecycle);
+                first += u64::from(count);
+                let (id, lines) = (Uuid::nil(), lines.join("\n"));
+                Commit { id, first: at, count, version: 0, lifecycle, committed_at: 0, lines }
+            })
+            .collect();
+        let lines: Vec<&str> = commits.iter().map(|commit| commit.lines.as_str()).collect();
+        let lines = lines.join("\n");
+        Page::read(0, &lines, 1).unwrap().check(&commits).err().map(|stopped| stopped.to_string())
+    }
+
+    #[test]
+    fn a_commit_has_one_time_and_as_many_lifecycle_lines_as_it_says() {
+        let (early, late) = (used(EARLY), used(LATE));
+        let both = [restored(LATE), late.clone()];
+        assert_eq!(
+            said(&[(&[early.clone(), early.clone()], 0), (&both, 1), (std::slice::from_ref(&early), 0)]),
+            None
+        );
+        let several = said(&[(&both, 1), (&[early.clone(), late, early], 0)]).unwrap();
+        assert!(several.starts_with("position 3: its time is 2026-11-22T10:15:00.000001Z"), "{several}");
+        for lifecycle in [0, 2] {
+            let wrong = said(&[(&both, lifecycle)]).unwrap();
+            assert!(wrong.starts_with("position 1: its commit has 1 lifecycle lines"), "{wrong}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod cascade;
 mod load;
 mod log;
 mod measure;
+mod replay;
 mod rivals;
 mod scale;
 mod stand;
@@ -25,7 +26,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PARTS: [&str; 8] = ["verify", "batch", "snapshot", "append", "bytes", "scale", "sweep", "cascade"];
+const PARTS: [&str; 9] =
+    ["verify", "batch", "snapshot", "append", "bytes", "scale", "sweep", "cascade", "replay"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -46,6 +48,7 @@ async fn main() -> ExitCode {
                     "bytes" => log::bytes().await,
                     "sweep" => sweep::run().await,
                     "cascade" => cascade::run().await,
+                    "replay" => replay::run().await,
                     _ => scale::run().await,
                 }
             }

@@ -6,7 +6,7 @@ use crate::output::{Format, print, table};
 use crate::serve::read_url;
 use domain::state::State;
 use eventlog::{Clock, Log};
-use projections::replay::{Compared, Difference, Replay, Report, replay};
+use projections::replay::{Compared, Difference, LiveState, Replay, Report, RowDifference, Table, replay};
 use projections::snapshots;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -17,14 +17,15 @@ use std::time::Duration;
 const PAGE: usize = 8 * 1024 * 1024;
 /// Connections to the database: one page is read while another one's addresses are.
 const CONNECTIONS: u32 = 2;
-/// Differences that people are shown; JSON has them all, up to a thousand.
+/// Uses that people are shown; JSON has them all, up to a thousand.
 const SHOWN: usize = 20;
 
 /// Fold the log anew and decide every recorded use again
 ///
 /// From export files with the whole log, without any server or database; or from a database, of which nothing is
-/// changed. Each use that comes out differently is reported with its position. Exits with 1 if there is one, and if the
-/// log does not fold.
+/// changed and whose audit and usage views are held against the log as well. Each use that comes out differently is
+/// reported with its position, each row that is not what the log says with its key. Exits with 1 if there is one, and if
+/// the log does not fold.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   chancery audit replay export-1.ndjson export-2.ndjson
@@ -41,6 +42,9 @@ pub(crate) struct Args {
     /// Compare the folded state, whole, with what the node at --url has in memory: of the same version as this program
     #[arg(long)]
     live: bool,
+    /// Of a database, leave the audit and usage views as they are: they need the right to read chancery_views
+    #[arg(long)]
+    no_views: bool,
     /// Threads [default: as many as there are cores]
     #[arg(long, value_name = "COUNT", value_parser = crate::commands::count)]
     threads: Option<usize>,
@@ -53,13 +57,16 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     if args.live {
         replaying = replaying.against(live_state(context).await?);
     }
+    if args.no_views {
+        replaying = replaying.without_views();
+    }
     let (report, state) = match (&args.files[..], args.database_url.filter(|url| !url.is_empty())) {
-        ([], Some(url)) => from_database(context, replaying, &url).await?,
+        ([], Some(url)) => from_database(context, &clock, replaying, &url).await?,
         ([], None) => {
             let text = "nothing to replay: name export files, - for standard input, or --database-url";
             return Err(Failure::Usage(text.to_owned()));
         }
-        (files, _) => from_files(context, replaying, files)?,
+        (files, _) => from_files(context, &clock, replaying, files)?,
     };
     if report.lines == 0 {
         return Err(Failure::Other("there is no line to replay".to_owned()));
@@ -69,8 +76,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         Format::Json => context.output.json(&json(&report, &state).to_string())?,
         _ => print(&text(&report, &state, took))?,
     }
-    let is_as_live = matches!(report.compared, None | Some(Compared::Same(_)));
-    Ok(if report.differing == 0 && is_as_live { Exit::Success } else { Exit::Failed })
+    Ok(if report.is_sound() { Exit::Success } else { Exit::Failed })
 }
 
 /// The state of the node that is called. It is asked for first, so that the log has come to its version.
@@ -87,29 +93,44 @@ async fn live_state(context: &Context) -> Result<State, Failure> {
     Ok(state)
 }
 
-async fn from_database(context: &Context, replaying: Replay, url: &str) -> Result<(Report, State), Failure> {
+/// A bar for people; programs get nothing but the report.
+fn progress(context: &Context, whole: u64) -> Progress {
+    Progress::new(whole, context.options.quiet || context.output.format() == Format::Json)
+}
+
+async fn from_database(
+    context: &Context,
+    clock: &Clock,
+    replaying: Replay,
+    url: &str,
+) -> Result<(Report, State), Failure> {
     let options = read_url(url).map_err(|error| Failure::Usage(format!("{error:#}")))?;
     let log =
         Log::connect(options, CONNECTIONS).await.map_err(|error| Failure::Unavailable(error.to_string()))?;
-    let mut progress: Option<Progress> = None;
+    let (begun, mut bar) = (clock.monotonic(), None);
     let ended = replay(&log, replaying, |done, whole| {
-        progress.get_or_insert_with(|| Progress::new(whole, context.options.quiet)).reach(done);
+        let took = clock.monotonic().saturating_sub(begun);
+        let bar = bar.get_or_insert_with(|| progress(context, whole));
+        let beside = bar.pace(done, done, took);
+        bar.reach_with(done, || beside);
     });
     let ended = ended.await;
-    if let Some(progress) = &mut progress {
-        progress.finish();
+    if let Some(bar) = &mut bar {
+        bar.finish();
     }
     ended.map_err(|error| Failure::Other(format!("the log does not replay: {error}")))
 }
 
 fn from_files(
     context: &Context,
+    clock: &Clock,
     mut replaying: Replay,
     files: &[PathBuf],
 ) -> Result<(Report, State), Failure> {
-    let sizes = files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|found| found.len());
-    let mut progress = Progress::new(sizes.sum(), context.options.quiet);
-    let mut done = 0;
+    // How much comes from standard input, nobody knows.
+    let sizes: Option<u64> = files.iter().map(|file| Some(std::fs::metadata(file).ok()?.len())).sum();
+    let mut bar = sizes.map(|whole| progress(context, whole));
+    let (begun, mut done) = (clock.monotonic(), 0);
     for file in files {
         let cannot = |error: &dyn std::fmt::Display| Failure::Other(format!("{}: {error}", file.display()));
         let mut input = open(file).map_err(|error| cannot(&error))?;
@@ -133,13 +154,19 @@ fn from_files(
             }
             buffer.drain(..next);
             done += read as u64;
-            progress.reach(done);
+            if let Some(bar) = &mut bar {
+                let took = clock.monotonic().saturating_sub(begun);
+                let beside = bar.pace(done, replaying.position(), took);
+                bar.reach_with(done, || beside);
+            }
             if is_end {
                 break;
             }
         }
     }
-    progress.finish();
+    if let Some(bar) = &mut bar {
+        bar.finish();
+    }
     replaying.finish().map_err(|error| Failure::Other(error.to_string()))
 }
 
@@ -172,12 +199,12 @@ fn json(report: &Report, state: &State) -> serde_json::Value {
         "version": report.lifecycle,
         "root": root(report),
         "tokens": state.tokens().len(),
-        "live": report.compared.as_ref().map(|compared| match compared {
-            Compared::Same(version) => serde_json::json!({"version": version, "same": true}),
-            Compared::Different(version, what) => {
+        "live": report.live.as_ref().map(|live| match live {
+            LiveState::Same(version) => serde_json::json!({"version": version, "same": true}),
+            LiveState::Different(version, what) => {
                 serde_json::json!({"version": version, "same": false, "difference": what})
             }
-            Compared::NotReached(version) => serde_json::json!({"version": version, "same": null}),
+            LiveState::NotReached(version) => serde_json::json!({"version": version, "same": null}),
         }),
         "uses": {
             "all": report.uses(),
@@ -189,14 +216,38 @@ fn json(report: &Report, state: &State) -> serde_json::Value {
             "differing": report.differing,
         },
         "differences": report.differences.iter().map(view).collect::<Vec<_>>(),
+        "views": report.views.as_ref().map(views_json),
     })
 }
 
-fn compared(compared: &Compared) -> String {
-    match compared {
-        Compared::Same(version) => format!("the same at version {version}"),
-        Compared::Different(version, what) => format!("DIFFERENT at version {version}: {what}"),
-        Compared::NotReached(version) => {
+fn views_json(views: &Compared) -> serde_json::Value {
+    let table = |table: &Table| {
+        serde_json::json!({
+            "table": table.name,
+            "position": table.position,
+            "rows": table.rows,
+            "differing": table.differing,
+        })
+    };
+    let row = |row: &RowDifference| {
+        serde_json::json!({
+            "table": row.table,
+            "key": row.key,
+            "expected": row.expected,
+            "found": row.found,
+        })
+    };
+    serde_json::json!({
+        "tables": views.tables.iter().map(table).collect::<Vec<_>>(),
+        "differences": views.differences.iter().map(row).collect::<Vec<_>>(),
+    })
+}
+
+fn live(live: &LiveState) -> String {
+    match live {
+        LiveState::Same(version) => format!("the same at version {version}"),
+        LiveState::Different(version, what) => format!("DIFFERENT at version {version}: {what}"),
+        LiveState::NotReached(version) => {
             format!("not compared: these lines end before its version {version}")
         }
     }
@@ -210,7 +261,7 @@ fn text(report: &Report, state: &State, took: Duration) -> String {
         ("VERSION", report.lifecycle.to_string()),
         ("ROOT", root(report)),
         ("TOKENS", state.tokens().len().to_string()),
-        ("LIVE STATE", report.compared.as_ref().map(compared).unwrap_or_default()),
+        ("LIVE STATE", report.live.as_ref().map(live).unwrap_or_default()),
         ("USES", report.uses().to_string()),
         ("  THE SAME", report.same.to_string()),
         ("  CALLS OF THE API, IN FORCE", some(report.standing)),
@@ -221,17 +272,47 @@ fn text(report: &Report, state: &State, took: Duration) -> String {
     ]);
     if !report.differences.is_empty() {
         let row = |difference: &Difference| {
-            let cells = [
+            plain([
                 difference.position.to_string(),
                 difference.token.clone(),
                 difference.recorded.to_owned(),
                 difference.decided.clone(),
-            ];
-            cells.map(|cell| (cell, table::Tone::Plain)).to_vec()
+            ])
         };
         let rows = report.differences.iter().take(SHOWN).map(row).collect();
         text.push('\n');
         text.push_str(&table::columns(&["POSITION", "TOKEN", "RECORDED", "DECIDED"], rows, false));
     }
+    if let Some(views) = &report.views {
+        views_text(views, &mut text);
+    }
     text
+}
+
+fn views_text(views: &Compared, text: &mut String) {
+    let table = |table: &Table| {
+        plain([
+            table.name.to_owned(),
+            table.position.to_string(),
+            table.rows.to_string(),
+            table.differing.to_string(),
+        ])
+    };
+    text.push('\n');
+    let rows = views.tables.iter().map(table).collect();
+    text.push_str(&table::columns(&["TABLE", "POSITION", "ROWS", "DIFFERENT"], rows, false));
+    if views.differences.is_empty() {
+        return;
+    }
+    let row = |row: &RowDifference| {
+        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "no such row".to_owned());
+        plain([row.table.to_owned(), row.key.clone(), value(&row.expected), value(&row.found)])
+    };
+    text.push('\n');
+    let rows = views.differences.iter().map(row).collect();
+    text.push_str(&table::columns(&["TABLE", "ROW", "EXPECTED", "FOUND"], rows, false));
+}
+
+fn plain<const N: usize>(cells: [String; N]) -> Vec<(String, table::Tone)> {
+    cells.map(|cell| (cell, table::Tone::Plain)).to_vec()
 }

@@ -1,10 +1,14 @@
 //! A replay decides every recorded use again: all of what really happened comes out the same, nothing forged does.
 
+mod views;
+
 use crate::{DAY, HOUR};
-use chancery_tests::{Entry, NodeOptions, Tenants, World, chancery, eventually};
+use chancery_tests::{Entry, NodeOptions, Seed, Tenants, World, chancery, eventually, eventually_async};
+use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use domain::state::State;
 use projections::replay::{Failure, Replay, Report, replay};
 use serde_json::{Value, json};
+use sha2_of_ct_merkle::Sha256;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,6 +17,9 @@ use std::sync::atomic::Ordering::Relaxed;
 async fn replayed(world: &World) -> Report {
     let (report, state) = replay(&world.database.log().await, Replay::new(2), |_, _| ()).await.unwrap();
     assert_eq!(world.node.state(|live| live.difference(&state)), None);
+    let views = report.views.as_ref().unwrap();
+    assert_eq!(views.differences, []);
+    assert_eq!((views.differing(), views.tables.len()), (0, 5));
     report
 }
 
@@ -160,6 +167,97 @@ async fn a_forged_answer_is_found() {
         found += 1;
     }
     assert!(found > 100, "{found}");
+}
+
+/// The line of an entry with another time.
+fn at_another_time(entry: &Entry, micros: i64) -> String {
+    let at = domain::time::Timestamp::from_micros(micros).to_string();
+    entry.text.replacen(entry.text_at("/at"), &at, 1)
+}
+
+fn micros(entry: &Entry) -> i64 {
+    domain::time::Timestamp::parse(entry.text_at("/at")).unwrap().micros()
+}
+
+/// Replays a log in which one line is another, up to that line and some more.
+fn replay_with(entries: &[Entry], index: usize, line: &str) -> Report {
+    let lines = entries.iter().enumerate().take(index + 2);
+    let lines = lines.map(|(at, entry)| if at == index { line } else { entry.text.as_str() });
+    replay_lines(lines).unwrap()
+}
+
+#[tokio::test]
+async fn a_use_is_not_of_a_time_before_what_it_rests_on() {
+    let world = World::new().await;
+    use_much(&world).await;
+    let entries = world.database.entries().await;
+    let (mut last, mut found) = (0, 0);
+    for (index, entry) in entries.iter().enumerate() {
+        if entry.at("/n").is_u64() {
+            last = micros(entry);
+        } else if index % 3 == 0 {
+            let report = replay_with(&entries, index, &at_another_time(entry, last - 1));
+            let said = &report.differences[0];
+            assert_eq!((report.differing, said.position), (1, entry.position), "{said:?}");
+            assert!(said.decided.contains("before"), "{said:?}");
+            found += 1;
+        }
+    }
+    assert!(found > 50, "{found}");
+}
+
+#[tokio::test]
+async fn a_bounded_use_names_no_version_that_was_over_by_its_time() {
+    const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
+    let world = World::with(NodeOptions::bounded).await;
+    let tenants = world.tenants().await;
+    let token = tenants.owner.mint("token", json!({"organization": "acme"}), &["member"]).await;
+    let mut versions = vec![world.node.state(domain::state::State::version)];
+    for name in ["one", "two"] {
+        world.pass(MINUTE);
+        world.node.admin().organization(name).await;
+        versions.push(world.node.state(domain::state::State::version));
+    }
+    world.pass(MINUTE);
+    // Until the node has looked at the log again, what it knows is too old to answer from.
+    eventually_async("an answer", async || {
+        let answer = tenants.verifier.post("/v1/verify", json!({"token": token.secret})).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    let stats = &world.node.node().live().stats;
+    eventually("the use to be on the log", || stats.unrecorded.load(Relaxed) == 0).await;
+    assert!(replayed(&world).await.is_sound());
+    let entries = world.database.entries().await;
+    let used = |entry: &Entry| entry.text_at("/token") == token.id && entry.at("/seen") == versions[2];
+    let index = entries.iter().rposition(used).unwrap();
+    for (seen, differs) in [(versions[0], true), (versions[1], false), (versions[2], false)] {
+        let line = entries[index].text.replacen(
+            &format!(r#","seen":{}"#, versions[2]),
+            &format!(r#","seen":{seen}"#),
+            1,
+        );
+        let report = replay_with(&entries, index, &line);
+        let positions: Vec<u64> = report.differences.iter().map(|found| found.position).collect();
+        assert_eq!(positions, if differs { vec![entries[index].position] } else { Vec::new() }, "{report:?}");
+        assert!(!differs || report.differences[0].decided.contains("staleness"));
+    }
+}
+
+#[tokio::test]
+async fn the_root_is_the_one_that_another_program_computes() {
+    let world = World::new().await;
+    use_much(&world).await;
+    let entries = world.database.entries().await;
+    let seed = Seed::usual();
+    let choices = seed.choices();
+    let sizes = (1..=9).chain((0..20).map(|_| 1 + choices.index(entries.len())));
+    for size in sizes {
+        let mut theirs: MemoryBackedTree<Sha256, Vec<u8>> = MemoryBackedTree::new();
+        entries[..size].iter().for_each(|entry| theirs.push(entry.text.clone().into_bytes()));
+        let ours = replay_lines(entries[..size].iter().map(|entry| entry.text.as_str())).unwrap().root;
+        assert_eq!(ours[..], theirs.root().as_bytes()[..], "{size} lines");
+    }
 }
 
 #[tokio::test]
