@@ -69,6 +69,7 @@ pub struct Starting {
 /// A running node.
 pub struct Node {
     log: Log,
+    audit_log: Log,
     live: Arc<Live>,
     scribe: Scribe,
     recorder: Recorder,
@@ -127,7 +128,8 @@ impl Node {
         let usage = Arc::new(Usage::new(log.clone(), Arc::clone(&live), feed));
         let integrator = Integrator::new(&log, &live, options.log_key_file.map(LogKeys::beside), &marks);
         let sweeper = Arc::new(Sweeper::new(&log, &live, &scribe, &usage, &options.random));
-        let audit = Arc::new(Audit::new(log.clone(), Arc::clone(&live)));
+        let audit_log = log.apart();
+        let audit = Arc::new(Audit::new(log.clone(), audit_log.clone(), Arc::clone(&live)));
         let stop = CancellationToken::new();
         let (failing, failed) = watch::channel(None);
         let failing = Arc::new(failing);
@@ -137,8 +139,9 @@ impl Node {
         ];
         let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
         let mut node = Self {
-            history: History::new(log.clone()),
+            history: History::new(audit_log.clone()),
             log,
+            audit_log,
             live,
             scribe,
             recorder,
@@ -267,6 +270,11 @@ impl Node {
     /// The log.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// The log for whoever audits it, on connections of their own.
+    pub fn audit_log(&self) -> &Log {
+        &self.audit_log
     }
 
     /// When tokens were last used, as the usage view has it. One that never was is not in the answer.
