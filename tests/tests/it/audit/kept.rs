@@ -3,7 +3,7 @@
 
 use super::views::{folded, settled, stored};
 use crate::load::Load;
-use chancery_tests::{Binary, Cut, Database, NodeOptions, Proxy, Seed, Way, scale};
+use chancery_tests::{Binary, Cut, Database, NodeOptions, Proxy, Seed, Way, eventually, scale};
 use serde_json::json;
 use std::time::Duration;
 
@@ -26,16 +26,18 @@ async fn views_whose_keeper_is_killed_and_cut_off_are_a_fold_of_the_log() {
             // Refused where the node has just lost its database.
             let _ = binary.admin().call("POST", "/v1/audit/rebuild").json(&json!({})).try_send().await;
         }
-        // Anywhere in what the node sends, the views' statements among it, or in what it is answered.
-        let way = *choices.of(&[Way::Request, Way::Reply]);
-        proxy.cut(Cut { way, after: choices.index(20_000), stalls: false });
-        if choices.once_in(2) {
+        if rounds % 2 == 0 {
             // Answers come right after a commit, and the views a moment later.
             tokio::time::sleep(Duration::from_micros(choices.below(60_000))).await;
             binary.kill().await;
             binary.start().await;
             load.moves_to(&binary.anon());
             kills += 1;
+        } else {
+            // Anywhere in what the node sends, the views' statements among it, or in what it is answered.
+            let way = *choices.of(&[Way::Request, Way::Reply]);
+            proxy.cut(Cut { way, after: choices.index(20_000), stalls: false });
+            eventually("the cut", || proxy.cuts().0 + kills >= rounds).await;
         }
     }
     load.answers(20).await;
