@@ -85,13 +85,19 @@ mod tests {
     use futures_util::StreamExt as _;
 
     /// Counts down, and is seen to be there.
-    struct Countdown(u32, Arc<()>);
+    struct Countdown {
+        left: u32,
+        _alive: Arc<()>,
+    }
+
+    fn countdown(left: u32, alive: &Arc<()>) -> Countdown {
+        Countdown { left, _alive: Arc::clone(alive) }
+    }
 
     impl Pieces for Countdown {
         async fn next(&mut self) -> Option<io::Result<Bytes>> {
-            let _is_there = &self.1;
-            self.0 = self.0.checked_sub(1)?;
-            Some(Ok(Bytes::from(self.0.to_string())))
+            self.left = self.left.checked_sub(1)?;
+            Some(Ok(Bytes::from(self.left.to_string())))
         }
 
         fn too_late() -> io::Result<Bytes> {
@@ -102,7 +108,7 @@ mod tests {
     #[tokio::test]
     async fn what_nobody_asks_for_is_dropped_but_for_the_last_word() {
         let (clock, alive) = (Clock::manual(0), Arc::new(()));
-        let mut body = body(Countdown(9, Arc::clone(&alive)), clock.clone()).into_data_stream();
+        let mut body = body(countdown(9, &alive), clock.clone()).into_data_stream();
         assert_eq!(body.next().await.unwrap().unwrap(), "8");
         clock.advance(PATIENCE);
         assert_eq!(body.next().await.unwrap().unwrap(), "7");
@@ -120,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_asks_too_late_is_told_so_at_once() {
         let (clock, alive) = (Clock::manual(0), Arc::new(()));
-        let mut body = body(Countdown(9, Arc::clone(&alive)), clock.clone()).into_data_stream();
+        let mut body = body(countdown(9, &alive), clock.clone()).into_data_stream();
         clock.advance(PATIENCE + TICK);
         assert_eq!(body.next().await.unwrap().unwrap(), "late");
         assert_eq!(Arc::strong_count(&alive), 1);
@@ -129,7 +135,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_is_taken_comes_whole() {
         let alive = Arc::new(());
-        let body = body(Countdown(3, Arc::clone(&alive)), Clock::manual(0)).into_data_stream();
+        let body = body(countdown(3, &alive), Clock::manual(0)).into_data_stream();
         let all: Vec<_> = body.map(|piece| piece.unwrap()).collect().await;
         assert_eq!(all, ["2", "1", "0"]);
         assert_eq!(Arc::strong_count(&alive), 1);

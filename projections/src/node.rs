@@ -69,7 +69,6 @@ pub struct Starting {
 /// A running node.
 pub struct Node {
     log: Log,
-    audit_log: Log,
     live: Arc<Live>,
     scribe: Scribe,
     recorder: Recorder,
@@ -128,8 +127,7 @@ impl Node {
         let usage = Arc::new(Usage::new(log.clone(), Arc::clone(&live), feed));
         let integrator = Integrator::new(&log, &live, options.log_key_file.map(LogKeys::beside), &marks);
         let sweeper = Arc::new(Sweeper::new(&log, &live, &scribe, &usage, &options.random));
-        let audit_log = log.apart();
-        let audit = Arc::new(Audit::new(log.clone(), audit_log.clone(), Arc::clone(&live)));
+        let audit = Arc::new(Audit::new(log.clone(), Arc::clone(&live)));
         let stop = CancellationToken::new();
         let (failing, failed) = watch::channel(None);
         let failing = Arc::new(failing);
@@ -139,9 +137,8 @@ impl Node {
         ];
         let given_up = lost.as_ref().map(|(expected, ..)| expected.size);
         let mut node = Self {
-            history: History::new(audit_log.clone()),
+            history: History::new(audit.reads().clone()),
             log,
-            audit_log,
             live,
             scribe,
             recorder,
@@ -274,7 +271,7 @@ impl Node {
 
     /// The log for whoever audits it, on connections of their own.
     pub fn audit_log(&self) -> &Log {
-        &self.audit_log
+        self.audit.reads()
     }
 
     /// When tokens were last used, as the usage view has it. One that never was is not in the answer.

@@ -56,8 +56,14 @@ pub struct GenerationStatus {
 }
 
 impl Audit {
-    pub(crate) fn new(log: Log, reads: Log, live: Arc<Live>) -> Self {
+    pub(crate) fn new(log: Log, live: Arc<Live>) -> Self {
+        let reads = log.apart();
         Self { log, reads, live, id: Random::system().uuid_v7(0) }
+    }
+
+    /// The log as auditors read it.
+    pub(crate) fn reads(&self) -> &Log {
+        &self.reads
     }
 
     /// How far the views have come.
