@@ -31,7 +31,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 /// The most bytes of what a call was about that are kept: two names, or what was typed in their place.
@@ -54,10 +54,14 @@ struct Shared {
     exports: Seats,
     /// Who computes much at once.
     turns: Arc<Semaphore>,
+    /// Who reviews access.
+    reviews: Semaphore,
 }
 
 /// How many may compute much at a time.
 const TURNS: usize = 2;
+/// How many reviews may read from the database at a time, so that the rest always finds connections.
+const REVIEWS: usize = 2;
 
 /// What a node's API is told.
 #[derive(Default)]
@@ -123,6 +127,11 @@ impl App {
             work()
         });
         done.await.map_err(|_| Problem::new(codes::INTERNAL))
+    }
+
+    /// Waits for a turn to read what a review needs.
+    pub(crate) async fn review_turn(&self) -> SemaphorePermit<'_> {
+        self.0.reviews.acquire().await.expect("turns are never closed")
     }
 
     /// What sends mail, where that is set up.
@@ -359,8 +368,19 @@ pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
     let exports = Seats::new(&mut registry, EXPORTS, ("exports", "Exports under way"));
     let metrics = registry;
     let turns = Arc::new(Semaphore::new(TURNS));
-    let app =
-        App(Arc::new(Shared { node, admin, metrics, limits, partner_keys, mail, streams, exports, turns }));
+    let reviews = Semaphore::new(REVIEWS);
+    let app = App(Arc::new(Shared {
+        node,
+        admin,
+        metrics,
+        limits,
+        partner_keys,
+        mail,
+        streams,
+        exports,
+        turns,
+        reviews,
+    }));
     let (routes, document) = openapi::routes();
     let mut routes = routes.with_state(app.clone()).merge(crate::edge::docs::routes(&document));
     if with_metrics {

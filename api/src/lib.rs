@@ -27,6 +27,7 @@ mod members;
 mod object;
 mod openapi;
 mod organizations;
+mod paced;
 mod page;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod parsing;

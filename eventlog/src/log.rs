@@ -20,6 +20,10 @@ use crate::{Error, Faults, Writer, migrate, pages};
 pub struct Settings {
     /// How many connections the pool for reads may hold.
     pub max_connections: u32,
+    /// How many connections [`Log::apart`] may hold.
+    pub apart_connections: u32,
+    /// `statement_timeout` of the reads of [`Log::apart`].
+    pub apart_timeout: Duration,
     /// How long opening a connection, or waiting for one of the pool, may take.
     pub connect_timeout: Duration,
     /// `statement_timeout` of reads.
@@ -39,6 +43,8 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             max_connections: 8,
+            apart_connections: 4,
+            apart_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(30),
             append_timeout: Duration::from_secs(10),
@@ -55,6 +61,8 @@ pub struct Log {
     options: Arc<PgConnectOptions>,
     settings: Settings,
     pool: PgPool,
+    /// How long [`Log::run`] waits for an answer.
+    answer_timeout: Duration,
     faults: Faults,
 }
 
@@ -135,7 +143,21 @@ impl Log {
         warn_about_durability(&mut first).await?;
         session::close(first).await;
         let pool = reading_pool(&options, settings, settings.max_connections);
-        Ok(Log { options: Arc::new(options), settings, pool, faults: Faults::default() })
+        let answer_timeout = settings.connect_timeout;
+        Ok(Log { options: Arc::new(options), settings, pool, answer_timeout, faults: Faults::default() })
+    }
+
+    /// The same log for reads that may take long, on few connections of their own: however many of them are asked for,
+    /// they take none from the others. A statement whose caller has gone ends by the server's `statement_timeout`.
+    #[must_use]
+    pub fn apart(&self) -> Log {
+        let read_timeout = self.settings.apart_timeout;
+        let settings =
+            Settings { max_connections: self.settings.apart_connections, read_timeout, ..self.settings };
+        let pool = reading_pool(&self.options, settings, settings.max_connections);
+        // The server ends a statement first, so that the connection is good for the next.
+        let answer_timeout = read_timeout + Duration::from_secs(1);
+        Log { settings, pool, answer_timeout, ..self.clone() }
     }
 
     /// Creates or updates the tables, and the role that nodes work as. Any number of nodes may do it at once.
@@ -238,7 +260,7 @@ impl Log {
     }
 
     /// Runs a statement on a connection of the pool, and gives the rows of its answer. A server that falls silent
-    /// is given up as soon as one that does not answer a connection, and the connection with it: in the pool it would
+    /// is given up (as soon as one that does not answer a connection, unless by [`Log::apart`]), and the connection with it: in the pool it would
     /// be in everyone's way. That holds as well when the caller does not wait for the end.
     pub async fn run(
         &self,
@@ -249,7 +271,7 @@ impl Log {
         let running = tokio::spawn(async move {
             let mut connection = log.acquire().await?;
             let running = query.fetch_all(&mut *connection);
-            let result = timeout(log.settings.connect_timeout, running).await;
+            let result = timeout(log.answer_timeout, running).await;
             finish(connection, result.map(|rows| rows.map_err(|error| Error::from_sqlx(doing, &error))))
         });
         let ended = || Error::Unavailable { doing, reason: "its task was ended".into() };

@@ -114,7 +114,6 @@ impl Node {
         let mut cursor = Cursor::new(Arc::clone(&marks));
         let snapshots = open_snapshots(options.folder).await?;
         let started_from = fold(&log, &snapshots, &live, (&mut cursor, &mut writer)).await?;
-        let history = History::new(&log, &live, snapshots, options.snapshot_every);
         let recording = log.writer().await?;
         let feed = Arc::new(Feed::default());
         let (waker, wakes) = (Waker::start(&log), wake::listen(&log, POLL));
@@ -147,7 +146,7 @@ impl Node {
             supervise("recorder", recorder_desk.run(stop.clone()), failing),
         ];
         let mut node = Self {
-            history: Arc::new(history),
+            history: Arc::new(History::new(audit.reads(), &live, snapshots, options.snapshot_every)),
             log,
             live,
             scribe,
@@ -278,6 +277,11 @@ impl Node {
     /// The log.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// The log for whoever audits it, on connections of their own.
+    pub fn audit_log(&self) -> &Log {
+        self.audit.reads()
     }
 
     /// When tokens were last used, as the usage view has it. One that never was is not in the answer.

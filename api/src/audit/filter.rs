@@ -79,7 +79,7 @@ impl Asked {
         let addresses = match self.address {
             Some(address) => {
                 let value = address.to_canonical().to_string();
-                let found = app.node().log().commitments_to(PersonalKind::Address, value).await;
+                let found = app.node().audit_log().commitments_to(PersonalKind::Address, value).await;
                 Some(found.map_err(|error| super::failed(&error))?)
             }
             None => None,

@@ -83,7 +83,7 @@ async fn values(app: &App, of: &[Vec<[u8; 32]>]) -> Result<HashMap<[u8; 32], Str
     if all.is_empty() {
         return Ok(HashMap::new());
     }
-    app.node().log().personal_values(&all).await.map_err(|error| failed(&error))
+    app.node().audit_log().personal_values(&all).await.map_err(|error| failed(&error))
 }
 
 fn unread(position: u64, error: &serde_json::Error) -> Problem {

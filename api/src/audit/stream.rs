@@ -4,30 +4,29 @@
 //! is all that is held for a reader. Before each piece is given out, it is looked whether the caller may still have it.
 
 use super::filter::{Asked, Texts, is_over};
-use crate::app::{App, counted};
+use crate::app::App;
 use crate::auth::Session;
 use crate::edge::extract::Query;
 use crate::edge::{Ending, Problem, codes};
 use crate::error::{invalid, problem};
+use crate::paced::{self, Pieces};
 use crate::respond::POSITION;
-use crate::seats::{Limits, Seat};
+use crate::seats::{Holder, Limits, Seat};
 use crate::wire;
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::authority::Caller;
 use domain::query::{self, AUDIT, Read};
 use domain::scope::Scope;
-use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use projections::audit::{EventFilter, Kind, Summary};
 use serde::Deserialize;
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::io;
 use std::time::Duration;
 use utoipa::IntoParams;
 
@@ -37,12 +36,11 @@ const PAGE: u32 = 200;
 const PIECE: usize = 64 * 1024;
 /// How often it is looked whether the stream has to end, when nothing happens.
 const TICK: Duration = Duration::from_secs(1);
-/// How often something is sent when nothing happens, so that nobody between takes the connection for dead.
+/// How often something is sent when nothing is let through, so that nobody between takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How long a reader may leave a piece untaken.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How many there may be.
-pub(crate) const STREAMS: Limits = Limits { name: "streams", most: 256, most_of_one: 8 };
+pub(crate) const STREAMS: Limits =
+    Limits { name: "streams", most: 256, most_of_organization: 64, most_of_one: 8 };
 
 /// Which events are streamed, and from where on.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -115,12 +113,13 @@ pub(crate) async fn stream(
     let last = last_event_id(&headers)?;
     app.readable(&session, "audit.stream", Read::Audit(asked.scope.clone()), None).await?;
     let ask = |state: &_, caller: &Caller| {
-        query::audited(state, caller, asked.scope.as_ref()).map(|place| (place, counted(state, caller)))
+        query::audited(state, caller, asked.scope.as_ref()).map(|place| (place, Holder::of(state, caller)))
     };
-    let (place, caller) = super::look(&app, &session, ask)?;
-    let seat = app.streams().take(caller)?;
+    let (place, holder) = super::look(&app, &session, ask)?;
+    let seat = app.streams().take(holder)?;
     let position = app.node().live().position();
     let next = last.map(|last| last.saturating_add(1)).or(query.from_position).unwrap_or(position);
+    let clock = app.node().live().clock().clone();
     let reader = Reader {
         place,
         filter: asked.filter_at(place),
@@ -136,8 +135,7 @@ pub(crate) async fn stream(
         session,
         _seat: seat,
     };
-    let body = Body::from_stream(stream::unfold(reader, Reader::piece));
-    let mut response = body.into_response();
+    let mut response = paced::body(reader, clock).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(POSITION, HeaderValue::from(position));
@@ -174,29 +172,36 @@ struct Reader {
     _seat: Seat,
 }
 
-impl Reader {
-    /// The next piece, and what gives the one after it.
-    async fn piece(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+impl Pieces for Reader {
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
         if self.is_over {
             return None;
         }
         let piece = match self.wait().await {
             Ok(piece) => piece?,
-            Err(last) => {
+            Err(problem) => {
                 self.is_over = true;
-                let data = serde_json::to_string(&last.as_wire()).expect("a problem is plain data");
-                Bytes::from(format!("event: end\ndata: {data}\n\n"))
+                last(&problem)
             }
         };
         self.given_at = Some(self.now());
-        Some((Ok(piece), self))
+        Some(Ok(piece))
     }
 
+    fn too_late() -> io::Result<Bytes> {
+        Ok(last(&Problem::new(codes::TOO_SLOW)))
+    }
+}
+
+/// The last event: why there are no more.
+fn last(problem: &Problem) -> Bytes {
+    let data = serde_json::to_string(&problem.as_wire()).expect("a problem is plain data");
+    Bytes::from(format!("event: end\ndata: {data}\n\n"))
+}
+
+impl Reader {
     /// Waits until there is something to give out; nothing ends the stream.
     async fn wait(&mut self) -> Result<Option<Bytes>, Problem> {
-        if self.given_at.is_some_and(|given| self.now().saturating_sub(given) > PATIENCE) {
-            return Err(Problem::new(codes::TOO_SLOW));
-        }
         let since = self.given_at.unwrap_or_else(|| self.now());
         loop {
             if self.ending.is_near() {
@@ -209,15 +214,16 @@ impl Reader {
             if self.until.is_some_and(|until| self.next >= until) {
                 return Ok(None);
             }
+            // However much is read that the filter lets nothing through of.
+            if self.now().saturating_sub(since) >= KEEP_ALIVE {
+                return Ok(Some(Bytes::from(self.keep_alive())));
+            }
             if self.next < end {
                 self.read(end).await?;
                 continue;
             }
             if is_over(self.filter.to, self.app.now()) {
                 return Ok(None);
-            }
-            if self.now().saturating_sub(since) >= KEEP_ALIVE {
-                return Ok(Some(Bytes::from(self.keep_alive())));
             }
             self.app.node().live().reaches(self.next.saturating_add(1), TICK).await;
         }
@@ -244,7 +250,7 @@ impl Reader {
     /// Reads a page.
     async fn read(&mut self, end: u64) -> Result<(), Problem> {
         let end = end.min(self.until.unwrap_or(u64::MAX));
-        let log = self.app.node().log();
+        let log = self.app.node().audit_log();
         let commits = log.commits_from(self.next, PAGE).await.map_err(|error| super::failed(&error))?;
         let mut lines = Vec::new();
         for (position, line) in commits.iter().flat_map(eventlog::Commit::numbered) {

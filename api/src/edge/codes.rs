@@ -115,7 +115,7 @@ codes! {
         "Send it again over a better connection, or send less at a time.";
 
     TOO_SLOW "too_slow" 408 "The reader is too slow":
-        "An event of a stream was not taken within ten seconds, so the stream was ended. It is the last event's code, never an answer's.";
+        "An event of a stream was not taken within 30 seconds, so the stream was ended. It is the last event's code, never an answer's.";
         "Connect again with `Last-Event-ID`: nothing is skipped. Narrow the filters, or read faster.";
 
     NAME_TAKEN "name_taken" 409 "The name is taken":

@@ -6,16 +6,14 @@ use crate::app::App;
 use crate::auth::Session;
 use crate::edge::extract::Query;
 use crate::edge::{Problem, codes};
+use crate::paced;
 use crate::respond::POSITION;
 use crate::wire;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
-use std::io;
 use utoipa::IntoParams;
 
 /// Which part of the log, and as what.
@@ -41,7 +39,8 @@ pub(crate) struct ExportQuery {
 /// The lines from `from_position` on up to the size that the log has when the request comes, or to `until_position`. Whoever is cut off goes on
 /// with the position after the last whole line. Compressed with zstd or gzip as `Accept-Encoding` says, but for Parquet,
 /// which is compressed inside. Needs `audit:read`, on the instance unless `organization` says which part; the connection
-/// is cut when the caller may not have it any more. A node serves 8 exports at a time, 2 to one caller.
+/// is cut when the caller may not have it any more, and when its reader has taken nothing for 30 s. A node serves 8
+/// exports at a time, 3 to the callers of one organization and 2 to one caller.
 #[utoipa::path(
     get, path = "/v1/audit/export", operation_id = "audit.export", tag = "audit",
     params(ExportQuery, ("Accept-Encoding" = Option<String>, Header, description = "`zstd` or `gzip`.")),
@@ -70,13 +69,9 @@ pub(crate) async fn export(
     })?;
     let size = granted.size;
     let name = file_name(granted.positions.start, granted.positions.end, format);
+    let clock = app.node().live().clock().clone();
     let reading = Reading::new(app, session, granted, format, encoder)?;
-    // What was begun as a success cannot become a problem: a body that is cut says that it is not whole.
-    let body = Body::from_stream(stream::try_unfold(reading, async |mut reading| {
-        let piece = reading.piece().await.map_err(|problem| io::Error::other(problem.code().code))?;
-        Ok::<_, io::Error>(piece.map(|piece| (piece, reading)))
-    }));
-    let mut response = body.into_response();
+    let mut response = paced::body(reading, clock).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -6,11 +6,14 @@ use crate::app::App;
 use crate::auth::Session;
 use crate::edge::extract::Query;
 use crate::edge::{Problem, codes};
-use crate::error::invalid;
+use crate::error::{invalid, problem};
 use crate::respond::Answer;
 use crate::wire;
 use axum::extract::State;
 use domain::scope::Scope;
+use eventlog::tree::ranges;
+use eventlog::{Checkpoint, Error};
+use projections::Failure;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -40,8 +43,10 @@ pub(crate) struct ManifestQuery {
 /// Describe an export
 ///
 /// What `GET /v1/audit/export` with the same parameters and these positions answers: its positions, lines, bytes and
-/// SHA-256, before it is compressed on the way. Long exports are described part by part, each with the
-/// `until_position` of the one before as `from_position`, until that is `size`. Needs `audit:read` as the export does.
+/// SHA-256, before it is compressed on the way; and a checkpoint that holds its last line, with the proof that the lines
+/// before `until_position` are the checkpoint's beginning. It waits up to 5 s for one. Long exports are described part by
+/// part, each with the `until_position` of the one before as `from_position`, until that is `size`. Needs `audit:read` as
+/// the export does.
 #[utoipa::path(
     get, path = "/v1/audit/export/manifest", operation_id = "audit.manifest", tag = "audit", params(ManifestQuery),
     responses((status = 200, body = wire::ExportManifest), (status = "default", body = wire::Problem))
@@ -60,6 +65,8 @@ pub(crate) async fn manifest(
         return Err(invalid("until_position", &until.to_string(), &expected));
     }
     granted.positions.end = granted.positions.end.min(last);
+    // The caller's authority is looked at again before each piece that is read.
+    let (checkpoint, consistency) = proved(&app, granted.positions.end).await?.unzip();
     let (size, positions, place) = (granted.size, granted.positions.clone(), granted.place);
     let format = format.unwrap_or_default();
     let encoder = Encoder::new(Encoding::Identity).map_err(|_| Problem::new(codes::INTERNAL))?;
@@ -85,6 +92,30 @@ pub(crate) async fn manifest(
         lines: reading.lines,
         bytes,
         sha256,
+        checkpoint,
+        consistency: consistency.unwrap_or_default(),
     };
     Ok(Answer::ok(manifest, size))
+}
+
+/// A checkpoint of at least so many lines, if one comes, and the proof that they are its beginning.
+async fn proved(app: &App, until: u64) -> Result<Option<(String, Vec<String>)>, Problem> {
+    let found = async {
+        let note = app.node().checkpoint(until).await?;
+        let signed = note.as_deref().and_then(Checkpoint::of_note).map(|checkpoint| checkpoint.size);
+        let (Some(note), Some(signed)) = (note, signed.filter(|signed| *signed >= until)) else {
+            return Ok(None);
+        };
+        let proof = app.node().tree().roots(&ranges::consistency(until, signed)).await?;
+        Ok(Some((note, proof.iter().map(ToString::to_string).collect())))
+    };
+    match found.await {
+        Ok(found) => Ok(found),
+        Err(Error::Unavailable { .. }) => Err(problem(&Failure::Unavailable)),
+        Err(error) => {
+            // What keeps the log's own lines from being signed is no reason to withhold them from an auditor.
+            tracing::error!(%error, "an export is described without a checkpoint");
+            Ok(None)
+        }
+    }
 }

@@ -14,7 +14,8 @@ mod row;
 use crate::seats::Limits;
 
 /// How many there may be.
-pub(crate) const EXPORTS: Limits = Limits { name: "exports", most: 8, most_of_one: 2 };
+pub(crate) const EXPORTS: Limits =
+    Limits { name: "exports", most: 8, most_of_organization: 3, most_of_one: 2 };
 
 pub use file::Format;
 

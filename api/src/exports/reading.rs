@@ -3,12 +3,16 @@
 use super::compression::Encoder;
 use super::file::{File, Format, Unwritten};
 use super::{Granted, look};
-use crate::app::{App, counted};
+use crate::app::App;
 use crate::auth::Session;
 use crate::edge::{Problem, codes};
 use crate::error::problem;
+use crate::paced::Pieces;
+use crate::seats::{Holder, Seat};
+use bytes::Bytes;
 use domain::scope::Scope;
 use projections::Failure;
+use std::io;
 use std::ops::Range;
 
 /// Commits that are read at a time; the log cuts a page at 8 MiB.
@@ -24,7 +28,7 @@ pub(super) struct Reading {
     /// None while a page is written, and once all is.
     writing: Option<(File, Encoder)>,
     pub(super) lines: u64,
-    _seat: crate::seats::Seat,
+    _seat: Seat,
 }
 
 impl Reading {
@@ -35,8 +39,8 @@ impl Reading {
         format: Format,
         encoder: Encoder,
     ) -> Result<Self, Problem> {
-        let caller = app.node().live().read(|state| counted(state, &granted.caller));
-        let seat = app.exports().take(caller)?;
+        let holder = app.node().live().read(|state| Holder::of(state, &granted.caller));
+        let seat = app.exports().take(holder)?;
         let file = File::new(format, granted.place.organization()).map_err(|error| unwritten(&error))?;
         let Granted { place, positions, .. } = granted;
         let writing = Some((file, encoder));
@@ -75,7 +79,7 @@ impl Reading {
     }
 
     async fn read(&self) -> Result<Vec<eventlog::Commit>, Problem> {
-        let read = self.app.node().log().commits_from(self.positions.start, PAGE).await;
+        let read = self.app.node().audit_log().commits_from(self.positions.start, PAGE).await;
         let commits = read.map_err(|error| {
             tracing::warn!(%error, "the log could not be exported");
             problem(&Failure::Unavailable)
@@ -85,6 +89,18 @@ impl Reading {
             return Err(problem(&Failure::Unavailable));
         }
         Ok(commits)
+    }
+}
+
+/// What was begun as a success cannot become a problem: a body that is cut says that it is not whole.
+impl Pieces for Reading {
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        let piece = self.piece().await.map_err(|problem| io::Error::other(problem.code().code));
+        piece.map(|piece| piece.map(Bytes::from)).transpose()
+    }
+
+    fn too_late() -> io::Result<Bytes> {
+        Err(io::Error::other(codes::TOO_SLOW.code))
     }
 }
 

@@ -1,38 +1,32 @@
-use crate::app::{App, counted};
+use crate::app::App;
 use crate::auth::Session;
 use crate::edge::{Problem, codes};
 use crate::exports::look;
+use crate::paced::{self, Pieces};
 use crate::respond::POSITION;
-use crate::seats::Seat;
+use crate::seats::{Holder, Seat};
 use crate::wire;
-use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use domain::query::{self, Read};
 use domain::scope::Scope;
-use futures_util::stream;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use projections::snapshots::{Taken, write};
 use std::io::{self, BufWriter, Write};
-use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::timeout;
 
 /// Bytes that are handed on at a time.
 const PIECE: usize = 1 << 20;
 /// Pieces that wait to be taken.
 const WAITING: usize = 2;
-/// How long the client may take none.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// Hand out the live state
 ///
 /// The whole lifecycle state as this node has it in memory, for `chancery audit replay --live`, which folds the log by
 /// itself and compares the two. It is in a form of the build's own that no other build reads, with the hashes and
-/// commitments of the log and no secret. Needs `audit:read` on the instance. A node serves 8 exports at a time, 2 to one
-/// caller; this is one.
+/// commitments of the log and no secret. Needs `audit:read` on the instance. It counts among the exports that a node serves
+/// at a time.
 #[utoipa::path(
     get, path = "/v1/audit/state", operation_id = "audit.state", tag = "audit",
     responses(
@@ -42,21 +36,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 )]
 pub(crate) async fn state(State(app): State<App>, session: Session) -> Result<Response, Problem> {
     app.readable(&session, "audit.state", Read::Export(None), None).await?;
-    let counted = look(&app, &session, |state, caller| {
-        query::exported(state, caller, None).map(|_| counted(state, caller))
+    let holder = look(&app, &session, |state, caller| {
+        query::exported(state, caller, None).map(|_| Holder::of(state, caller))
     })?;
-    let seat = app.exports().take(counted)?;
+    let seat = app.exports().take(holder)?;
     let position = app.node().live().position();
     let (sender, receiver) = channel(WAITING);
-    let (copied, handle) = (app.clone(), Handle::current());
+    let (copied, clock) = (app.clone(), app.node().live().clock().clone());
     tokio::task::spawn_blocking(move || {
-        // Whoever receives sees that the end is missing; and the copy is not held for one who takes nothing.
-        if let Err(error) = send(&copied, Pieces { sender, handle }) {
+        // It ends early when nobody receives any more, and then nobody needs to be told.
+        if let Err(error) = send(&copied, &sender) {
             tracing::debug!(%error, "a copy of the state was not taken");
+            // A body that only ends would look whole.
+            let _ = sender.blocking_send(Err(io::Error::other(codes::INTERNAL.code)));
         }
     });
-    let body = Body::from_stream(stream::try_unfold((app, session, receiver, seat), next));
-    let mut response = body.into_response();
+    let mut response = paced::body(Sending { app, session, receiver, _seat: seat }, clock).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -64,47 +59,48 @@ pub(crate) async fn state(State(app): State<App>, session: Session) -> Result<Re
     Ok(response)
 }
 
-type Sending = (App, Session, Receiver<io::Result<Bytes>>, Seat);
-
-/// The next piece, if the caller may still have it.
-async fn next(mut sending: Sending) -> io::Result<Option<(Bytes, Sending)>> {
-    let (app, session, receiver, _) = &mut sending;
-    let may = look(app, session, |state, caller| caller.require(state, "audit:read", Scope::Instance));
-    may.map_err(|problem| io::Error::other(problem.code().code))?;
-    let piece = receiver.recv().await.transpose()?;
-    Ok(piece.map(|piece| (piece, sending)))
+/// A state on its way.
+struct Sending {
+    app: App,
+    session: Session,
+    receiver: Receiver<io::Result<Bytes>>,
+    _seat: Seat,
 }
 
-fn send(app: &App, pieces: Pieces) -> io::Result<()> {
+impl Pieces for Sending {
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        let may = look(&self.app, &self.session, |state, caller| {
+            caller.require(state, "audit:read", Scope::Instance)
+        });
+        match may {
+            Ok(()) => self.receiver.recv().await,
+            Err(problem) => Some(Err(io::Error::other(problem.code().code))),
+        }
+    }
+
+    fn too_late() -> io::Result<Bytes> {
+        Err(io::Error::other(codes::TOO_SLOW.code))
+    }
+}
+
+fn send(app: &App, sender: &Sender<io::Result<Bytes>>) -> io::Result<()> {
     let mut state = app.node().live().read(domain::state::State::clone);
     while state.is_marking() {
         state.mark_some();
     }
     let taken = Taken::of(&state, app.node().live().position(), uuid::Uuid::nil());
-    let failing = pieces.sender.clone();
-    let mut to = BufWriter::with_capacity(PIECE, pieces);
-    let written = write(&taken, &state, &mut to).and_then(|()| to.flush());
-    if written.is_err() {
-        // A body that only ends would look whole.
-        let _ = failing.try_send(Err(io::Error::other(codes::INTERNAL.code)));
-    }
-    written
+    let mut to = BufWriter::with_capacity(PIECE, Handing(sender));
+    write(&taken, &state, &mut to)?;
+    to.flush()
 }
 
-/// Where the blocking half writes to.
-struct Pieces {
-    sender: Sender<io::Result<Bytes>>,
-    handle: Handle,
-}
+/// What the blocking half writes to.
+struct Handing<'s>(&'s Sender<io::Result<Bytes>>);
 
-impl Write for Pieces {
+impl Write for Handing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sending = timeout(PATIENCE, self.sender.send(Ok(Bytes::copy_from_slice(bytes))));
-        match self.handle.block_on(sending) {
-            Ok(Ok(())) => Ok(bytes.len()),
-            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        }
+        let handed = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
+        handed.map(|()| bytes.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -36,7 +36,7 @@ pub(crate) async fn entries(
     if leaves.width_at(app.node().tree().size().await.map_err(failed)?) < wanted.width {
         return Err(no_tile("entries", wanted));
     }
-    bundle(app.node().log(), wanted).await.map(unchanging).map_err(failed)
+    bundle(app.node().audit_log(), wanted).await.map(unchanging).map_err(failed)
 }
 
 async fn bundle(log: &Log, wanted: Wanted) -> Result<Vec<u8>, eventlog::Error> {

@@ -50,10 +50,12 @@ pub(crate) async fn review(
     let ids: Vec<TokenId> = found.iter().map(|token| token.id).collect();
     // The first page waits for the uses of a moment ago: on them it depends what is called unused.
     let wanted = if after.is_none() { position } else { 0 };
+    let turn = app.review_turn().await;
     let (used, uses_through) = used_through(&app, &ids, wanted).await?;
     let mut views: Vec<_> =
         live.read(|state| found.iter().map(|token| tokens::view(state, token, at)).collect());
     tokens::add_last_used(&app, &session, &mut views).await;
+    drop(turn);
     let (catalog, owners, organization) = live.read(|state| {
         let caller = app.again(state, &session)?;
         let own = query::reviewed(state, &caller, &organization).map_err(|error| problem(&error.into()))?;

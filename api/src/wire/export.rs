@@ -24,4 +24,11 @@ pub struct ExportManifest {
     pub bytes: u64,
     /// Its SHA-256, in hexadecimal digits.
     pub sha256: String,
+    /// A checkpoint that holds the file's last line, as it was published. Absent where none came within five seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+    /// That the lines before `until_position` are the beginning of those that the checkpoint has signed (RFC 6962,
+    /// section 2.1.2): SHA-256, base64. Empty where it has signed exactly these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consistency: Vec<String>,
 }

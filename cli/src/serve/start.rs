@@ -214,7 +214,13 @@ pub(crate) fn read_url(url: &str) -> Result<PgConnectOptions> {
 }
 
 async fn connect(options: PgConnectOptions, settings: &Settings) -> Result<Log> {
-    Log::connect(options, settings.database_connections).await.context("connecting to Postgres")
+    let settings = eventlog::Settings {
+        max_connections: settings.database_connections,
+        // What nobody waits for any more need not go on.
+        apart_timeout: settings.request_timeout,
+        ..eventlog::Settings::default()
+    };
+    Log::connect_with(options, settings).await.context("connecting to Postgres")
 }
 
 /// Writes where the node answers: whole or not at all, for whoever waits for the file.

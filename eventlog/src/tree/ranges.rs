@@ -106,6 +106,39 @@ pub fn root_of_inclusion(leaf: Hash, index: u64, size: u64, proof: &[Hash]) -> O
     (last == 0).then_some(root)
 }
 
+/// The root of the tree of `to` leaves that a consistency proof leads to from the root of its first `from` (RFC 9162,
+/// section 2.1.4.2); none where the proof does not begin with that root, or has not the length that it must have.
+pub fn root_of_consistency(from: u64, to: u64, root: Hash, proof: &[Hash]) -> Option<Hash> {
+    if from == to {
+        return proof.is_empty().then_some(root);
+    }
+    if from == 0 || from > to {
+        return None;
+    }
+    // Whoever holds the root of a whole tree is not told it again.
+    let whole = from.is_power_of_two().then_some(root);
+    let mut hashes = whole.into_iter().chain(proof.iter().copied());
+    let shift = (from - 1).trailing_ones();
+    let (mut node, mut last) = ((from - 1) >> shift, (to - 1) >> shift);
+    let first = hashes.next()?;
+    let (mut before, mut after) = (first, first);
+    for hash in hashes {
+        if last == 0 {
+            return None;
+        }
+        if node & 1 == 1 || node == last {
+            (before, after) = (node_hash(hash, before), node_hash(hash, after));
+            while node & 1 == 0 && node != 0 {
+                (node, last) = (node >> 1, last >> 1);
+            }
+        } else {
+            after = node_hash(after, hash);
+        }
+        (node, last) = (node >> 1, last >> 1);
+    }
+    (last == 0 && before == root).then_some(after)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Frontier, leaf_hash};
@@ -147,6 +180,28 @@ mod tests {
             }
         }
         assert_eq!(root_of_inclusion(leaves[0], 1, 1, &[]), None);
+    }
+
+    #[test]
+    fn every_tree_is_the_beginning_of_every_later_one() {
+        let leaves = leaves(40);
+        let root = |size: u64| leaves[..size as usize].iter().copied().collect::<Frontier>().root();
+        for to in 1..=40 {
+            for from in 1..=to {
+                let proof: Vec<Hash> =
+                    consistency(from, to).iter().map(|range| over(&leaves, range)).collect();
+                let leads_to = |from, root, proof: &[Hash]| root_of_consistency(from, to, root, proof);
+                assert_eq!(leads_to(from, root(from), &proof), Some(root(to)), "{from} of {to}");
+                assert_ne!(leads_to(from, leaves[39], &proof), Some(root(to)), "{from} of {to}");
+                if let Some((_, shorter)) = proof.split_last() {
+                    assert_eq!(leads_to(from, root(from), shorter), None, "{from} of {to}");
+                }
+                let longer = [&proof[..], &[leaves[0]]].concat();
+                assert_eq!(leads_to(from, root(from), &longer), None, "{from} of {to}");
+            }
+        }
+        assert_eq!(root_of_consistency(0, 3, Hash::empty(), &[]), None);
+        assert_eq!(root_of_consistency(4, 3, root(4), &[]), None);
     }
 
     /// The example of RFC 6962, section 2.1.3: a tree of seven leaves.

@@ -31,6 +31,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(40);
 /// The audit views as one node sees them.
 pub struct Audit {
     log: Log,
+    /// The same log for those who read the views.
+    reads: Log,
     live: Arc<Live>,
     /// Tells this node from others as the keeper.
     id: Uuid,
@@ -56,11 +58,21 @@ pub struct GenerationStatus {
 
 impl Audit {
     pub(crate) fn new(log: Log, live: Arc<Live>) -> Self {
-        Self { log, live, id: Random::system().uuid_v7(0) }
+        let reads = log.apart();
+        Self { log, reads, live, id: Random::system().uuid_v7(0) }
+    }
+
+    /// The log as auditors read it.
+    pub(crate) fn reads(&self) -> &Log {
+        &self.reads
     }
 
     /// How far the views have come.
     pub async fn status(&self) -> Result<AuditStatus, Error> {
+        self.status_by(&self.reads).await
+    }
+
+    async fn status_by(&self, log: &Log) -> Result<AuditStatus, Error> {
         const DOING: &str = "reading how far the audit views have come";
         let reading = sqlx::query(
             "SELECT view.live, live.size, view.building, building.size
@@ -68,7 +80,7 @@ impl Audit {
              JOIN chancery_views.audit_generations AS live ON live.generation = view.live
              LEFT JOIN chancery_views.audit_generations AS building ON building.generation = view.building",
         );
-        let rows = self.log.run(DOING, reading).await?;
+        let rows = log.run(DOING, reading).await?;
         let row = rows.first().ok_or_else(|| missing(DOING))?;
         let status = status_of(row).map_err(|error| Error::from_sqlx(DOING, &error))?;
         self.live.stats.audit_position.store(status.live.position, Relaxed);

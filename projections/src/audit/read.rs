@@ -181,7 +181,7 @@ impl Audit {
             .bind(filter.addresses.clone())
             // Planned for the filters that there are.
             .persistent(false);
-        self.page(self.log.run(READING, reading).await?, limit).await
+        self.page(self.reads.run(READING, reading).await?, limit).await
     }
 
     /// What happened to a token, after a position in the order asked for.
@@ -208,7 +208,7 @@ impl Audit {
             .bind(of.ended.and_then(|(organization, _)| organization).map(|id| id.0))
             .bind(of.ended.map(|(_, at)| at.micros()))
             .persistent(false);
-        self.page(self.log.run(READING, reading).await?, limit).await
+        self.page(self.reads.run(READING, reading).await?, limit).await
     }
 
     /// The lines of events that were found, in their order.
@@ -219,7 +219,7 @@ impl Audit {
         let has_more = places.len() > limit;
         places.truncate(limit);
         let next = places.last().map(|place| place.position).filter(|_| has_more);
-        let mut texts = self.log.lines_at(&places).await?;
+        let mut texts = self.reads.lines_at(&places).await?;
         let lines = places.iter().filter_map(|place| Some((place.position, texts.remove(&place.position)?)));
         Ok(EventPage { lines: lines.collect(), next, position })
     }
@@ -240,7 +240,7 @@ impl Audit {
             let (size, commits) = self.commits_of_uses(token, filter, below).await?;
             let position = *position.get_or_insert(size);
             for firsts in commits.chunks(COMMITS) {
-                let mut read = self.log.commits_at(firsts).await?;
+                let mut read = self.reads.commits_at(firsts).await?;
                 read.reverse();
                 for commit in &read {
                     uses_in(commit, token, filter, before, &may_show, &mut found)?;
@@ -291,7 +291,7 @@ impl Audit {
         .bind(filter.to.map_or(i32::MAX, hour))
         .bind(filter.outcome.map_or(-1, bit))
         .bind(STEP);
-        let rows = self.log.run(READING, reading).await?;
+        let rows = self.reads.run(READING, reading).await?;
         let mut commits = Vec::new();
         for row in &rows {
             let Some(first) = row.try_get::<Option<i64>, _>(1).map_err(failed)? else { continue };

@@ -111,7 +111,7 @@ impl Audit {
             *keeping = claimed;
         }
         let Some(kept) = keeping else {
-            self.status().await?;
+            self.status_by(&self.log).await?;
             return Ok(false);
         };
         let mut has_more = false;

@@ -17,7 +17,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Write the log or, with --org, an organization's part of it to files
 ///
 /// Files of up to 100,000 lines, and `manifest.json`, which says their positions, lines and SHA-256. What is received is
-/// compared with what the server says of it. An export that was cut off, or that is to go up to now, is gone on with by
+/// compared with what the server says of it. The manifest holds a checkpoint, with which `chancery log verify --manifest`
+/// checks the files without a server. An export that was cut off, or that is to go up to now, is gone on with by
 /// --resume: the files that are there are checked and kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -91,6 +92,12 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     }
     folder.store()?;
     let manifest = &folder.manifest;
+    if manifest.checkpoint.is_none() {
+        let until = manifest.until_position;
+        context.output.remark(&format!(
+            "no checkpoint holds the last line, none was signed in time: `chancery log checkpoint --at-least {until}`"
+        ));
+    }
     match context.output.format() {
         Format::Table => output::print(&format!(
             "{} lines of {} at positions {} to {} in {} files; {}\n",

@@ -28,6 +28,12 @@ pub(super) struct Manifest {
     /// The position before which the files end.
     pub(super) until_position: u64,
     pub(super) lines: u64,
+    /// A checkpoint that holds the last line of the last file, as the server sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) checkpoint: Option<String>,
+    /// That the lines before `until_position` are the beginning of those that it has signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) consistency: Vec<String>,
     pub(super) files: Vec<Part>,
 }
 
@@ -76,6 +82,8 @@ impl Folder {
                     from_position: from,
                     until_position: from,
                     lines: 0,
+                    checkpoint: None,
+                    consistency: Vec::new(),
                     files: Vec::new(),
                 };
                 return Ok(Self { path: path.to_owned(), manifest });
@@ -138,6 +146,8 @@ impl Folder {
         self.manifest.organization = part.organization;
         self.manifest.until_position = part.until_position;
         self.manifest.lines += part.lines;
+        self.manifest.checkpoint.clone_from(&part.checkpoint);
+        self.manifest.consistency.clone_from(&part.consistency);
         let ExportManifest { from_position, until_position, lines, bytes, .. } = *part;
         self.manifest.files.push(Part {
             name,
@@ -230,6 +240,8 @@ mod tests {
             lines: to - from,
             bytes: text.len() as u64,
             sha256: digits(Sha256::new().chain_update(text)),
+            checkpoint: None,
+            consistency: Vec::new(),
         }
     }
 

@@ -1,7 +1,10 @@
 //! The record as auditors ask for it: events, histories, single uses, the stream, and the views behind them.
 
 mod command_line;
+mod crowd;
 mod events;
+mod kept;
+mod strangers;
 mod stream;
 mod uses;
 mod views;

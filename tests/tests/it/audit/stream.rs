@@ -117,7 +117,7 @@ async fn a_reader_that_leaves_events_untaken_is_told_so_and_goes_on_where_it_was
     let (mut text, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         // What was given out before is taken only after so long.
-        world.pass(Duration::from_secs(11));
+        world.pass(Duration::from_secs(31));
         match within("the end", stream.read(&mut piece)).await.unwrap() {
             0 => break,
             read => text.extend_from_slice(&piece[..read]),

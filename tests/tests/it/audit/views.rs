@@ -1,6 +1,10 @@
 use chancery_tests::{
-    Actor, Choices, Database, Minted, NodeOptions, Seed, Sse, TestNode, World, eventually_async, within,
+    Actor, Choices, Database, Entry, Minted, NodeOptions, Seed, Sse, TestNode, World, eventually_async,
+    scale, within,
 };
+use domain::history::Moment;
+use domain::line::Line;
+use domain::state::State;
 use domain::time::Timestamp;
 use eventlog::{Fault, Faults, Point};
 use serde_json::{Value, json};
@@ -10,7 +14,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Waits until the views stand for all that is on the log, and the last rebuild is done.
-async fn settled(node: &TestNode) -> u64 {
+pub(super) async fn settled(node: &TestNode) -> u64 {
     eventually_async("the views to be settled", async || {
         let size = node.node().log().head().await.unwrap().size;
         let status = node.node().audit().status().await.unwrap();
@@ -21,14 +25,14 @@ async fn settled(node: &TestNode) -> u64 {
 
 /// What the tables hold, as far as the log says it.
 #[derive(Debug, PartialEq)]
-struct Views {
+pub(super) struct Views {
     events: Vec<Value>,
     /// The commits in which a token was used, by hour, and how often it was valid, refused and asked.
     uses: BTreeMap<(String, i64), (BTreeSet<u64>, [u64; 3])>,
 }
 
 /// The tables of the generation that is read.
-async fn stored(database: &Database) -> Views {
+pub(super) async fn stored(database: &Database) -> Views {
     let mut connection = database.superuser().await;
     let events: Vec<String> = sqlx::query_scalar(
         "SELECT jsonb_build_object(
@@ -79,7 +83,7 @@ fn decoded(first: u64, bytes: &[u8]) -> Vec<u64> {
 }
 
 /// What the log says that they hold.
-async fn folded(database: &Database) -> Views {
+pub(super) async fn folded(database: &Database) -> Views {
     let entries = database.entries().await;
     let mut connection = database.superuser().await;
     let firsts: Vec<i64> = sqlx::query_scalar("SELECT first FROM chancery.commits ORDER BY first")
@@ -215,6 +219,15 @@ async fn the_views_are_a_fold_of_the_log_however_often_their_keeper_is_cut_off()
     other.stop().await;
 }
 
+/// The fold of so many lines.
+fn state_at(entries: &[Entry], position: u64) -> State {
+    let mut state = State::default();
+    for entry in entries.iter().take_while(|entry| entry.position < position) {
+        state.apply(&Line::read(&entry.text).unwrap()).unwrap();
+    }
+    state
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_append_while_the_views_are_rebuilt_and_a_reader_comes_and_goes() {
     let world = World::new().await;
@@ -225,7 +238,7 @@ async fn two_nodes_append_while_the_views_are_rebuilt_and_a_reader_comes_and_goe
     for node in [&world.node, &other] {
         let mut busy = Busy::new(&world, node, seed.choices()).await;
         writers.push(tokio::spawn(async move {
-            for _ in 0..60 {
+            for _ in 0..scale::pick(60, 2_000) {
                 busy.act().await;
             }
         }));
@@ -239,7 +252,7 @@ async fn two_nodes_append_while_the_views_are_rebuilt_and_a_reader_comes_and_goe
         }
     };
     let (mut seen, coming) = (Vec::new(), seed.choices());
-    let mut last: Option<u64> = None;
+    let (mut last, mut past): (Option<u64>, _) = (None, Vec::new());
     while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
         if coming.once_in(3) {
             admins[0].post("/v1/audit/rebuild", json!({})).await.expect(200);
@@ -251,6 +264,10 @@ async fn two_nodes_append_while_the_views_are_rebuilt_and_a_reader_comes_and_goe
             last = event.id.or(last);
             seen.push(event);
         }
+        // What it sees of the past meanwhile is looked at when all is written.
+        let position = coming.below(world.database.size().await);
+        let found = coming.of(&[&world.node, &other]).node().as_of(Moment::Position(position)).await;
+        past.extend(found.unwrap().map(|found| (position, found.state)));
     }
     for writer in writers {
         writer.await.unwrap();
@@ -262,6 +279,9 @@ async fn two_nodes_append_while_the_views_are_rebuilt_and_a_reader_comes_and_goe
         entries.iter().take(seen.len()).map(|entry| (Some(entry.position), &entry.line)).collect();
     assert!(seen.len() > 100);
     assert_eq!(seen.iter().map(|event| (event.id, &event.data["line"])).collect::<Vec<_>>(), of_log);
+    for (position, state) in past {
+        assert_eq!(state.difference(&state_at(&entries, position)), None, "as of position {position}");
+    }
     settled(&other).await;
     assert_eq!(stored(&world.database).await, folded(&world.database).await);
     let status = world.node.admin().get("/v1/audit/views").await;

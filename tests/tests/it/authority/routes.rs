@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// Who looks for this one finds nobody.
-const NOBODY: &str = "019ab7a4-0000-7000-8000-0000000000ff";
+pub(crate) const NOBODY: &str = "019ab7a4-0000-7000-8000-0000000000ff";
 
 /// One route.
 pub(crate) struct Route {
@@ -11,7 +11,7 @@ pub(crate) struct Route {
     /// As the OpenAPI document writes it.
     pub(crate) template: &'static str,
     /// What has to stand in its query.
-    query: &'static str,
+    pub(crate) query: &'static str,
     pub(crate) body: Option<Value>,
     /// The permission that it needs; none where every holder may.
     pub(crate) permission: Option<&'static str>,
@@ -57,8 +57,13 @@ impl Route {
 
 /// An open invitation to `acme`.
 pub(crate) async fn invitation(admin: &chancery_tests::Actor) -> String {
+    invitation_to(admin, "acme").await
+}
+
+/// An open invitation to an organization.
+pub(crate) async fn invitation_to(admin: &chancery_tests::Actor, organization: &str) -> String {
     let body = json!({"email": "ada@example.org", "role": "member"});
-    let made = admin.post("/v1/organizations/acme/invitations", body).await;
+    let made = admin.post(&format!("/v1/organizations/{organization}/invitations"), body).await;
     made.expect(201);
     made.text_of("id")
 }

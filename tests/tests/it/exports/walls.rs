@@ -2,6 +2,8 @@ use super::export;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chancery_tests::World;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::record::RowAccessor as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -10,8 +12,8 @@ async fn an_auditor_of_one_organization_learns_of_another_nothing_but_its_volume
     let world = World::new().await;
     let tenants = world.tenants().await;
     let admin = world.node.admin();
-    let auditor = admin.mint("auditor", json!({"organization": "acme"}), &["auditor"]).await;
-    let auditor = world.node.token(&auditor.secret);
+    let minted = admin.mint("auditor", json!({"organization": "acme"}), &["auditor"]).await;
+    let auditor = world.node.token(&minted.secret);
     let acme = admin.get("/v1/organizations/acme").await.text_of("id");
     tenants.owner.get("/v1/whoami").await.expect(200);
     let part = export(&auditor, "organization=acme").await;
@@ -37,6 +39,13 @@ async fn an_auditor_of_one_organization_learns_of_another_nothing_but_its_volume
     let rows = export(&auditor, "organization=acme&format=csv").await.text;
     let mut rows = csv::Reader::from_reader(rows.as_bytes());
     assert!(rows.records().all(|row| row.unwrap()[3] == *acme));
+    let url = format!("{}/v1/audit/export?organization=acme&format=parquet", world.node.url());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let file = client.get(url).bearer_auth(&minted.secret).send().await.unwrap().bytes().await.unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    assert!(!rows.is_empty());
+    assert!(rows.iter().all(|row| *row.get_string(3).unwrap() == acme));
     for query in ["organization=other", "organization=never-was"] {
         for path in ["export", "export/manifest"] {
             auditor.get(&format!("/v1/audit/{path}?{query}")).await.refused(404, "not_found");

@@ -3,6 +3,7 @@
 mod go;
 mod http;
 mod keys;
+mod manifest;
 mod offline;
 mod others;
 mod tampering;

@@ -167,6 +167,25 @@ async fn a_lifecycle_line_that_is_missing_leaves_a_gap_that_says_where() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tail_that_is_cut_off_is_missed() {
+    let audited = audited().await;
+    let database = &audited.world.database;
+    let [first, second] = audited.sizes;
+    let commits = database.log().await.commits_from(0, 1_000).await.unwrap();
+    let cut = commits.iter().find(|commit| commit.first > first).unwrap();
+    let (size, version) = (cut.first, cut.version);
+    let sql = format!(
+        "DELETE FROM chancery.commits WHERE first >= {size};
+         UPDATE chancery.log_head SET size = {size}, version = {version}"
+    );
+    tamper(database, &sql).await;
+    let page = audited.verify(1).await;
+    let missing = format!("it was signed for {second} lines, and the export has {size}: {}", second - size);
+    assert!(page.contains(&missing), "{page}");
+    assert!(page.contains(&format!("the first {first} lines are on the log, unchanged")), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tail_that_is_rewritten_with_its_hashes_is_not_signed_and_found() {
     let audited = audited().await;
     let database = &audited.world.database;

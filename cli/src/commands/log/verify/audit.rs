@@ -3,7 +3,7 @@
 use super::export::{Content, Entry};
 use super::report::{CheckedCheckpoint, CheckedOrdinals, Report};
 use eventlog::Checkpoint;
-use eventlog::tree::{Frontier, Hash};
+use eventlog::tree::{Frontier, Hash, ranges};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,13 +18,28 @@ pub(super) struct Kept {
     checkpoint: Checkpoint,
     signed_by: Vec<String>,
     others: usize,
-    /// The root of the export at its size.
+    /// How many lines it is held against: all that it has signed, unless there is a proof that fewer are its beginning.
+    size: u64,
+    proof: Vec<Hash>,
+    /// The root of the export at that size; with a proof, what it leads to.
     found: Option<Hash>,
 }
 
 impl Kept {
     pub(super) fn new(file: String, checkpoint: Checkpoint, signed_by: Vec<String>, others: usize) -> Self {
-        Self { file, checkpoint, signed_by, others, found: None }
+        let size = checkpoint.size;
+        Self { file, checkpoint, signed_by, others, size, proof: Vec::new(), found: None }
+    }
+
+    /// The same, held against the first `size` lines by a consistency proof.
+    pub(super) fn through(self, size: u64, proof: Vec<Hash>) -> Self {
+        Self { size, proof, ..self }
+    }
+
+    /// Takes the root of the export at its size.
+    fn meet(&mut self, root: Hash) {
+        let leads_to = ranges::root_of_consistency(self.size, self.checkpoint.size, root, &self.proof);
+        self.found = Some(leads_to.unwrap_or(root));
     }
 }
 
@@ -47,7 +62,7 @@ struct Head<'a> {
 }
 
 pub(super) struct Audit {
-    /// By size.
+    /// By the lines that they are held against.
     kept: Vec<Kept>,
     frontier: Frontier,
     hashes_only: u64,
@@ -61,6 +76,7 @@ pub(super) struct Audit {
 
 impl Audit {
     pub(super) fn new(mut kept: Vec<Kept>) -> Self {
+        // Those of one size side by side, to be held against each other first.
         kept.sort_by_key(|kept| kept.checkpoint.size);
         let mut audit = Self {
             kept,
@@ -74,6 +90,7 @@ impl Audit {
             others: None,
         };
         audit.two_logs();
+        audit.kept.sort_by_key(|kept| kept.size);
         audit.meet();
         audit
     }
@@ -97,9 +114,9 @@ impl Audit {
     /// Takes the root for the checkpoints of the size that is reached.
     fn meet(&mut self) {
         let size = self.frontier.size();
-        let reached = self.kept.partition_point(|kept| kept.checkpoint.size < size);
-        for kept in self.kept[reached..].iter_mut().take_while(|kept| kept.checkpoint.size == size) {
-            kept.found = Some(self.frontier.root());
+        let reached = self.kept.partition_point(|kept| kept.size < size);
+        for kept in self.kept[reached..].iter_mut().take_while(|kept| kept.size == size) {
+            kept.meet(self.frontier.root());
         }
     }
 
@@ -179,7 +196,7 @@ impl Audit {
         let mut good = 0;
         let mut bad = None;
         for kept in &self.kept {
-            let (file, signed) = (&kept.file, kept.checkpoint.size);
+            let (file, signed) = (&kept.file, kept.size);
             match kept.found {
                 None => found.push(format!(
                     "{file}: it was signed for {signed} lines, and the export has {size}: {} are missing",
@@ -205,7 +222,7 @@ impl Audit {
     pub(super) fn report(self) -> Report {
         let size = self.frontier.size();
         let proved = self.kept.iter().filter(|kept| kept.found == Some(kept.checkpoint.root));
-        let proved = proved.map(|kept| kept.checkpoint.size).max();
+        let proved = proved.map(|kept| kept.size).max();
         Report {
             lines: size,
             hashes_only: self.hashes_only,
