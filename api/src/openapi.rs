@@ -85,6 +85,7 @@ pub(crate) fn routes() -> (Router<App>, serde_json::Value) {
         .routes(routes!(users::list::list))
         .routes(routes!(users::show::show))
         .routes(routes!(users::offboard::offboard))
+        .routes(routes!(users::erase::erase))
         .routes(routes!(tokens::mint::mint, tokens::list::list))
         .routes(routes!(tokens::narrow::narrow))
         .routes(routes!(tokens::identify::identify))

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use sqlx::Postgres;
@@ -56,6 +57,7 @@ pub struct Log {
     settings: Settings,
     pool: PgPool,
     faults: Faults,
+    altered: Arc<AtomicU64>,
 }
 
 /// How far the log reaches.
@@ -135,7 +137,7 @@ impl Log {
         warn_about_durability(&mut first).await?;
         session::close(first).await;
         let pool = reading_pool(&options, settings, settings.max_connections);
-        Ok(Log { options: Arc::new(options), settings, pool, faults: Faults::default() })
+        Ok(Log { options: Arc::new(options), settings, pool, faults: Faults::default(), altered: Arc::default() })
     }
 
     /// Creates or updates the tables, and the role that nodes work as. Any number of nodes may do it at once.
@@ -254,6 +256,16 @@ impl Log {
         });
         let ended = || Error::Unavailable { doing, reason: "its task was ended".into() };
         running.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// How often this process has met a personal value that is not the one that its commitment was made of.
+    pub fn altered_values(&self) -> u64 {
+        self.altered.load(Relaxed)
+    }
+
+    /// A personal value was met that is not the one that its commitment was made of.
+    pub(crate) fn met_altered(&self) {
+        self.altered.fetch_add(1, Relaxed);
     }
 
     /// A checked connection as the user of the URL, outside the pool: for migrations and repairs.

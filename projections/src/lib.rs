@@ -33,6 +33,7 @@ mod work;
 pub use catch_up::Fatal;
 pub use history::AsOf;
 pub use live::{Live, Stats};
+pub use people::erasure;
 pub use node::{Node, Options, Starting};
 pub use recorder::Recorder;
 pub use scribe::Scribe;

@@ -68,9 +68,8 @@ pub(crate) async fn review(
     }
     let (at, next_cursor) = (at.to_string(), next.map(|next| page::encode(&next)));
     let mut review = wire::AccessReview { organization, at, uses_through, items, next_cursor };
-    let persons =
-        review.items.iter_mut().flat_map(|item| item.answers_for.iter_mut().chain(&mut item.confirm));
-    people::open(&app, persons.flat_map(|person| [&mut person.email, &mut person.name]).collect()).await;
+    let persons = review.items.iter_mut().flat_map(|item| item.answers_for.iter_mut().chain(&mut item.confirm));
+    people::open(&app, persons.collect::<Vec<_>>()).await;
     Ok(Answer::ok(review, position))
 }
 
@@ -169,5 +168,7 @@ fn person(state: &State, user: UserId) -> wire::Person {
         user: user.0,
         email: known.map(|known| known.email.to_string()),
         name: known.and_then(|known| known.name.as_deref()).map(str::to_owned),
+        erased: Vec::new(),
+        altered: Vec::new(),
     }
 }
