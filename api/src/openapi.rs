@@ -110,6 +110,7 @@ fn record() -> OpenApiRouter<App> {
         .routes(routes!(history::diff::diff))
         .routes(routes!(exports::export::export))
         .routes(routes!(exports::manifest::manifest))
+        .routes(routes!(exports::personal::personal))
         .routes(routes!(reviews::access::review))
         .routes(routes!(tokens::history::history))
         .routes(routes!(tokens::uses::uses))

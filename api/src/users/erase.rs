@@ -12,9 +12,11 @@ use axum::extract::State;
 use domain::decide::{Command, Erase, Found};
 use domain::id::UserId;
 use domain::query::Read;
+use domain::rejection::Rejection;
 use domain::scope::Scope;
 use eventlog::personal::{Personal, decode_commitment, encode_commitment};
 use projections::Failure;
+use std::collections::BTreeSet;
 
 /// Whom a request names.
 enum Whom {
@@ -50,17 +52,18 @@ pub(crate) async fn erase(
     };
     if body.dry_run {
         app.readable(&session, "users.erase", Read::Erasure(user), None).await?;
-        let (_, erasure) = look(&app, &whom).await?;
+        let erase = resolve(&app, &whom).await?;
+        let erasure = count(&app, &erase).await?;
         return Ok(Answer::ok(wire::Erasure { dry_run: true, ..erasure }, app.node().live().position()));
     }
     // Nothing is looked up for who may not; that it was asked is recorded by the command all the same.
     let may = audit::look(&app, &session, |state, caller| caller.require(state, "people:erase", Scope::Instance));
-    let looked = if may.is_ok() { Some(look(&app, &whom).await) } else { None };
-    let (erase, erasure) = match looked {
-        Some(Ok((erase, erasure))) => (erase, Some(erasure)),
-        Some(Err(problem)) if problem.code().status >= 500 => return Err(problem),
-        Some(Err(_)) | None => (Erase { user, addresses: Vec::new() }, None),
+    let erase = match may {
+        Ok(()) => resolve(&app, &whom).await?,
+        Err(_) => Erase { user, addresses: Vec::new() },
     };
+    // Who is refused what it counts is refused by the command as well, which says so on the record.
+    let erasure = if may.is_ok() { count(&app, &erase).await.ok() } else { None };
     // The mail address makes the record's hash of the body one that cannot be guessed.
     let conditions = match whom {
         Whom::Email(email) => conditions.personal([email]),
@@ -80,37 +83,34 @@ fn read(app: &App, body: &wire::Erase) -> Result<Whom, Problem> {
     }
 }
 
-/// All that is known of somebody, and how much of it is kept.
-async fn look(app: &App, whom: &Whom) -> Result<(Erase, wire::Erasure), Problem> {
-    let (log, live) = (app.node().log(), app.node().live());
-    let found = match whom {
-        Whom::Email(email) => log.commitments_to_mail(email.value.clone()).await,
+/// The command for whom it names, with all commitments to the mail address.
+async fn resolve(app: &App, whom: &Whom) -> Result<Erase, Problem> {
+    let log = app.node().log();
+    let (user, found) = match whom {
+        Whom::Email(email) => (None, log.commitments_to_mail(email.value.clone()).await),
         Whom::User(user) => {
-            let own = live.read(|state| state.people().user(*user).map(|user| user.email.clone()));
+            let own = app.node().live().read(|state| Some(state.people().user(*user)?.email.clone()));
             let own: Vec<[u8; 32]> = own.as_deref().and_then(decode_commitment).into_iter().collect();
-            log.commitments_to_same_mail(&own).await
+            (Some(*user), log.commitments_to_same_mail(&own).await)
         }
     };
     let found = found.map_err(|error| unavailable(&error))?;
-    let user = match whom {
-        Whom::User(user) => Some(*user),
-        Whom::Email(_) => None,
-    };
     let addresses = found.into_iter().filter_map(|found| found.try_into().ok());
-    let erase = Erase { user, addresses: addresses.map(|found| encode_commitment(&found).into()).collect() };
-    let (found, organizations) = live
-        .read(|state| {
-            let found = erase.find(state)?;
-            let mut names: Vec<String> =
-                found.invitations.iter().map(|one| people::names(state, one.place).0).collect();
-            names.sort_unstable();
-            names.dedup();
-            Ok((found, names))
-        })
-        .map_err(|rejection: domain::rejection::Rejection| problem(&rejection.into()))?;
-    let counts = log.erasable(&projections::erasure(&found.erasing)).await;
+    Ok(Erase { user, addresses: addresses.map(|found| encode_commitment(&found).into()).collect() })
+}
+
+/// Whom it is about, and how much is kept of them.
+async fn count(app: &App, erase: &Erase) -> Result<wire::Erasure, Problem> {
+    let looked = app.node().live().read(|state| {
+        let found = erase.find(state)?;
+        let names = found.invitations.iter().map(|one| people::names(state, one.place).0);
+        let names: BTreeSet<String> = names.collect();
+        Ok::<_, Rejection>((found, names))
+    });
+    let (found, organizations) = looked.map_err(|rejection| problem(&rejection.into()))?;
+    let counts = app.node().log().erasable(&projections::erasure(&found.erasing)).await;
     let counts = counts.map_err(|error| unavailable(&error))?;
-    Ok((erase, view(&found, organizations, counts)))
+    Ok(view(&found, organizations.into_iter().collect(), counts))
 }
 
 fn view(found: &Found, organizations: Vec<String>, counts: Vec<(String, u64)>) -> wire::Erasure {

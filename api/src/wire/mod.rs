@@ -25,7 +25,7 @@ pub use crate::page::Page;
 pub use audit::{AuditEvent, AuditGeneration, AuditViews};
 pub use ends::{Contents, Delete, OrganizationStatus, StatusChange, Suspend, TokenCounts};
 pub use explain::{AllowingGrant, Draft, Explain, ExplainedLink, Explanation};
-pub use export::ExportManifest;
+pub use export::{ExportManifest, PersonalValue, PersonalValues};
 pub use history::{AccessChange, AccessDiff, AsOf, Moment, PastMember, WhoCould};
 pub use import::{Import, ImportAnswer, ImportKey, ImportOutcome, Imported};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};

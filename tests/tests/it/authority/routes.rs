@@ -190,6 +190,7 @@ fn exports() -> [Route; 3] {
     [
         Route::new("GET", "/v1/audit/export", "audit:read").stranger(403),
         Route::new("GET", "/v1/audit/export/manifest", "audit:read").stranger(403),
+        Route::new("GET", "/v1/audit/export/personal", "audit:read").stranger(403),
         Route::new("GET", "/v1/organizations/{organization}/access-review", "audit:read"),
     ]
 }
@@ -217,5 +218,6 @@ fn people() -> [Route; 12] {
         Route::new("GET", "/v1/users", "members:read").stranger(403),
         Route::new("GET", "/v1/users/{user}", "members:read").stranger(403),
         Route::new("POST", "/v1/users/{user}/offboard", "members:remove").body(json!({})).stranger(403),
+        Route::new("POST", "/v1/users/erase", "people:erase").body(json!({"email": "a@example.org"})).stranger(403),
     ]
 }

@@ -5,6 +5,7 @@ mod http;
 mod keys;
 mod offline;
 mod others;
+mod personal;
 mod tampering;
 
 use chancery_tests::{ADMIN, NodeOptions, TestNode, World, chancery};

@@ -4,6 +4,7 @@
 
 mod audit;
 mod export;
+mod personal;
 mod report;
 
 use super::{key, read};
@@ -14,6 +15,7 @@ use audit::{Audit, Kept};
 use eventlog::Checkpoint;
 use eventlog::note::VerifierKey;
 use export::Export;
+use personal::Personal;
 use std::path::{Path, PathBuf};
 
 /// Check exported lines against checkpoints, without a server
@@ -23,7 +25,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   chancery log verify --key \"$(cat chancery.key)\" --checkpoint 2026-01.checkpoint --checkpoint now.checkpoint log.ndjson
-  chancery log verify --key \"$(cat chancery.key)\" --checkpoint now.checkpoint --earlier 2026-01.ndjson log.ndjson")]
+  chancery log verify --key \"$(cat chancery.key)\" --checkpoint now.checkpoint --earlier 2026-01.ndjson log.ndjson
+  chancery log verify --key \"$(cat chancery.key)\" --checkpoint now.checkpoint --personal log/personal.ndjson log/log-*.ndjson")]
 pub(crate) struct Args {
     /// The export: NDJSON from position 0 on, in several files if it is
     #[arg(required = true)]
@@ -37,11 +40,15 @@ pub(crate) struct Args {
     /// An export that you kept: says exactly which lines are others now
     #[arg(long, value_name = "FILE")]
     earlier: Vec<PathBuf>,
+    /// The personal values that came with the export: each is held against its commitment in the lines
+    #[arg(long, value_name = "FILE")]
+    personal: Option<PathBuf>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let kept = args.checkpoint.iter().map(|path| open(path, &args.key)).collect::<Result<_, _>>()?;
-    let mut audit = Audit::new(kept);
+    let personal = args.personal.as_deref().map(Personal::open).transpose()?;
+    let mut audit = Audit::new(kept, personal);
     let mut export = Export::open(&args.export)?;
     let mut earlier = if args.earlier.is_empty() { None } else { Some(Export::open(&args.earlier)?) };
     let mut progress = Progress::new(export.length(), context.options.quiet);
