@@ -4,7 +4,9 @@ use crate::id::{InvitationId, OrganizationId, ProjectId, TokenId, UserId};
 use crate::import::Algorithm;
 use crate::name::Name;
 use crate::network::Networks;
-use crate::people::{InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged, PersonErased};
+use crate::people::{
+    InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged, PersonErased,
+};
 use crate::permission::PermissionSet;
 use crate::policy::PolicySettings;
 use crate::role::Level;

@@ -9,7 +9,9 @@ use crate::event::{
 };
 use crate::id::{InvitationId, OrganizationId, ProjectId, TokenId, UserId};
 use crate::name::Name;
-use crate::people::{InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged, PersonErased};
+use crate::people::{
+    InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged, PersonErased,
+};
 use crate::permission::PermissionSet;
 use crate::policy::PolicySettings;
 use crate::role::Level;

@@ -137,7 +137,13 @@ impl Log {
         warn_about_durability(&mut first).await?;
         session::close(first).await;
         let pool = reading_pool(&options, settings, settings.max_connections);
-        Ok(Log { options: Arc::new(options), settings, pool, faults: Faults::default(), altered: Arc::default() })
+        Ok(Log {
+            options: Arc::new(options),
+            settings,
+            pool,
+            faults: Faults::default(),
+            altered: Arc::default(),
+        })
     }
 
     /// Creates or updates the tables, and the role that nodes work as. Any number of nodes may do it at once.

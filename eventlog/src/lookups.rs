@@ -163,7 +163,8 @@ impl Log {
         .bind(bytes(&erasure.values))
         .bind(bytes(&erasure.addresses));
         let rows = self.run(DOING, reading).await?;
-        let read = |row: &sqlx::postgres::PgRow| Ok((row.try_get(0)?, row.try_get::<i64, _>(1)?.unsigned_abs()));
+        let read =
+            |row: &sqlx::postgres::PgRow| Ok((row.try_get(0)?, row.try_get::<i64, _>(1)?.unsigned_abs()));
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| Error::from_sqlx(DOING, &error))
     }
 

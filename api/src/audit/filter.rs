@@ -84,7 +84,8 @@ impl Asked {
         let Some(address) = self.address else { return Ok(self.filter_at(place)) };
         let value = address.to_canonical().to_string();
         let organization = place.organization().map(|id| id.0);
-        let found = app.node().log().commitments_to_address(value.clone(), organization, MOST_ADDRESSES + 1).await;
+        let found =
+            app.node().log().commitments_to_address(value.clone(), organization, MOST_ADDRESSES + 1).await;
         let found = found.map_err(|error| super::failed(&error))?;
         if found.len() > MOST_ADDRESSES as usize {
             return Err(invalid("address", &value, TOO_MANY));

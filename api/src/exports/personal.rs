@@ -94,7 +94,8 @@ fn commitments(
     positions: &Range<u64>,
     organization: Option<OrganizationId>,
 ) -> BTreeSet<[u8; 32]> {
-    let lines = commits.iter().flat_map(Commit::numbered).filter(|(position, _)| positions.contains(position));
+    let lines =
+        commits.iter().flat_map(Commit::numbered).filter(|(position, _)| positions.contains(position));
     let summaries = lines.filter_map(|(_, line)| Summary::read(line).ok());
     let own = summaries.filter(|line| organization.is_none() || line.org == organization);
     own.flat_map(|line| line.commitments().collect::<Vec<_>>()).collect()

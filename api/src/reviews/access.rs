@@ -68,7 +68,8 @@ pub(crate) async fn review(
     }
     let (at, next_cursor) = (at.to_string(), next.map(|next| page::encode(&next)));
     let mut review = wire::AccessReview { organization, at, uses_through, items, next_cursor };
-    let persons = review.items.iter_mut().flat_map(|item| item.answers_for.iter_mut().chain(&mut item.confirm));
+    let persons =
+        review.items.iter_mut().flat_map(|item| item.answers_for.iter_mut().chain(&mut item.confirm));
     people::open(&app, persons.collect::<Vec<_>>()).await;
     Ok(Answer::ok(review, position))
 }

@@ -41,7 +41,12 @@ impl Collector for NodeCollector {
         }
         let altered = ConstCounter::new(self.1.altered_values());
         let help = "Personal values that were read and are not those that their lines were written with";
-        altered.encode(encoder.encode_descriptor("personal_altered", help, None, altered.metric_type())?)?;
+        altered.encode(encoder.encode_descriptor(
+            "personal_altered",
+            help,
+            None,
+            altered.metric_type(),
+        )?)?;
         let (tokens, version) = self.0.read(|state| (state.tokens().len() as u64, state.version()));
         let gauges = [
             (

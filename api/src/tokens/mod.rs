@@ -130,7 +130,8 @@ fn traceable(app: &App, session: &Session, ids: &[TokenId]) -> HashSet<TokenId> 
 
 fn view_moment(moment: Moment, is_traceable: bool) -> wire::Presentation {
     let Moment { at, code, permission, address, agent, erased, altered } = moment;
-    let presented = wire::Presentation { at: at.to_string(), code, permission, ..wire::Presentation::default() };
+    let presented =
+        wire::Presentation { at: at.to_string(), code, permission, ..wire::Presentation::default() };
     if !is_traceable {
         return presented;
     }

@@ -57,7 +57,8 @@ pub(crate) async fn erase(
         return Ok(Answer::ok(wire::Erasure { dry_run: true, ..erasure }, app.node().live().position()));
     }
     // Nothing is looked up for who may not; that it was asked is recorded by the command all the same.
-    let may = audit::look(&app, &session, |state, caller| caller.require(state, "people:erase", Scope::Instance));
+    let may =
+        audit::look(&app, &session, |state, caller| caller.require(state, "people:erase", Scope::Instance));
     let erase = match may {
         Ok(()) => resolve(&app, &whom).await?,
         Err(_) => Erase { user, addresses: Vec::new() },

@@ -32,7 +32,10 @@ pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
 pub use leak::{Leak, LeakReport};
 pub use lineage::{Lineage, LineageNode};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
-pub use people::{AcceptInvitation, Departure, Erase, Erasure, Invitation, Member, Memberships, NewInvitation, Offboard, ReissueInvitation, RemoveMember, SetMemberRole, User};
+pub use people::{
+    AcceptInvitation, Departure, Erase, Erasure, Invitation, Member, Memberships, NewInvitation, Offboard,
+    ReissueInvitation, RemoveMember, SetMemberRole, User,
+};
 pub use policy::{OrganizationPolicy, OrganizationPolicyChange, PolicyHits, Sweep, Swept, SweptToken};
 pub use problem::{FieldProblem, Problem};
 pub use proof::{ConsistencyProof, InclusionProof};

@@ -100,14 +100,6 @@ pub struct AcceptInvitation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "Ada Lovelace")]
     pub name: Option<String>,
-    /// Which of the fields above are absent because they were erased.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(example = json!([]))]
-    pub erased: Vec<String>,
-    /// Which of them are absent because what is kept is not what the line was written with: somebody has changed it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(example = json!([]))]
-    pub altered: Vec<String>,
 }
 
 /// A role that a person has in an organization or a project.

@@ -121,7 +121,8 @@ impl Row for Memberships {
     fn details(&self, _: Timestamp) -> Vec<(&'static str, String)> {
         let first = self.members.first();
         let own = |name, value: fn(&Member) -> &Option<String>| {
-            let shown = |member: &Member| kept(name, value(member).as_deref(), &member.erased, &member.altered);
+            let shown =
+                |member: &Member| kept(name, value(member).as_deref(), &member.erased, &member.altered);
             first.map(shown).unwrap_or_default()
         };
         let mut all = vec![

@@ -221,7 +221,11 @@ fn presentation(names: [&'static str; 3], of: &Presentation) -> [(&'static str, 
     let [permission, address, agent] = names;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let own = |name, value: &Option<String>| kept(name, value.as_deref(), &of.erased, &of.altered);
-    [(permission, text(&of.permission)), (address, own("address", &of.address)), (agent, own("agent", &of.agent))]
+    [
+        (permission, text(&of.permission)),
+        (address, own("address", &of.address)),
+        (agent, own("agent", &of.agent)),
+    ]
 }
 
 /// `instance`, `acme` or `acme/web`.

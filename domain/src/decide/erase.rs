@@ -90,7 +90,8 @@ impl Found {
 
     /// What happens in the organizations that are there: open invitations end, and the erasure stands in their record.
     fn elsewhere(&self, state: &State, at: Timestamp) -> Vec<(OrganizationId, Event)> {
-        let mut of: BTreeMap<OrganizationId, (BTreeSet<UserId>, Vec<InvitationId>, Vec<Event>)> = BTreeMap::new();
+        let mut of: BTreeMap<OrganizationId, (BTreeSet<UserId>, Vec<InvitationId>, Vec<Event>)> =
+            BTreeMap::new();
         for invitation in &self.invitations {
             let organization = invitation.place.organization().expect("invitations are of organizations");
             let (users, invitations, ended) = of.entry(organization).or_default();
@@ -195,7 +196,10 @@ mod tests {
         let erased = PersonErased { users: Vec::new(), invitations: vec![open.id] };
         let withdrawn = Event::InvitationWithdrawn { invitation: open.id };
         assert_eq!(there, [withdrawn, Event::PersonErased(erased)]);
-        assert_eq!(world.state.people().invitations().next().unwrap().status(world.at), InvitationStatus::Withdrawn);
+        assert_eq!(
+            world.state.people().invitations().next().unwrap().status(world.at),
+            InvitationStatus::Withdrawn
+        );
         assert_eq!(world.state.difference(&world.folded()), None);
     }
 

@@ -131,7 +131,9 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Revoke", "cascade")
         | ("Scope", "instance")
         | ("OrganizationPolicyChange", "expiry_required" | "rotation_enforced")
-        | ("OrganizationPolicyChange" | "Sweep" | "Import" | "RevokeTokens" | "Erase", "dry_run") => Kind::Flag,
+        | ("OrganizationPolicyChange" | "Sweep" | "Import" | "RevokeTokens" | "Erase", "dry_run") => {
+            Kind::Flag
+        }
         ("AcceptInvitation", "invitation") => Kind::Invitation,
         ("NewInvitation" | "Erase", "email") => Kind::Email,
         ("NewInvitation" | "SetMemberRole", "role") => Kind::OwnRole,

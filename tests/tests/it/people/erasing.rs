@@ -127,7 +127,10 @@ async fn others_stay(owner: &Actor, ada: &Person, grace: &Person) {
     let (of_ada, of_grace) = (&events[0], &events[1]);
     assert_eq!(of_ada["line"]["user"], ada.user);
     assert_eq!((of_ada.get("personal"), of_ada["erased"].as_array().unwrap().len()), (None, 3));
-    assert_eq!((&of_grace["personal"][address(of_grace)], of_grace.get("erased")), (&json!("127.0.0.1"), None));
+    assert_eq!(
+        (&of_grace["personal"][address(of_grace)], of_grace.get("erased")),
+        (&json!("127.0.0.1"), None)
+    );
     let erasures = owner.get(&path("PersonErased")).await.expect(200)["items"].clone();
     assert_eq!(erasures[0]["line"]["users"], json!([ada.user]), "its auditors see that it was erased");
     // A use of the same day, by somebody else: its commitment opens.
@@ -217,7 +220,11 @@ async fn is_whole(world: &World, ada: &Person, is_done: bool, point: Point) {
     let entries = world.database.entries().await;
     let erasures = entries.iter().filter(|entry| entry.kind == "PersonErased" && entry.at("/org").is_null());
     let (erasures, found) = (erasures.count(), found(world, "eculiar").await);
-    assert_eq!(erasures == 1, found.is_empty() && rows_of(world, &ada.user).await == 0, "{point:?}: {found:?}");
+    assert_eq!(
+        erasures == 1,
+        found.is_empty() && rows_of(world, &ada.user).await == 0,
+        "{point:?}: {found:?}"
+    );
     assert!(erasures == 1 || !is_done, "{point:?}: what was acknowledged is done");
 }
 
@@ -257,8 +264,10 @@ async fn an_altered_value_is_never_shown_as_if_it_were_true() {
     world.database.execute(forge).await;
     let members = tenants.owner.get("/v1/organizations/acme/members").await;
     let member = &members.expect(200)["items"][0];
-    assert_eq!((member.get("email"), &member["altered"], &member["name"]),
-        (None, &json!(["email"]), &json!("Peculiar Ada")));
+    assert_eq!(
+        (member.get("email"), &member["altered"], &member["name"]),
+        (None, &json!(["email"]), &json!("Peculiar Ada"))
+    );
     let path = format!("/v1/audit/events?type=InvitationAccepted&at_least={}", members.position());
     let events = tenants.owner.get(&path).await;
     let event = &events.expect(200)["items"][0];

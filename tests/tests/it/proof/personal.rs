@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// Exports into a folder of the desk, with the values; gives the lines' file and the values'.
 async fn export(world: &World, desk: &Desk, name: &str, token: &str, more: &[&str]) -> (PathBuf, PathBuf) {
     let variables = [("CHANCERY_URL", world.node.url()), ("CHANCERY_TOKEN", token)];
-    let arguments = ["audit", "export", "--personal", "--out", name].iter().chain(more);
+    let arguments = [&["audit", "export", "--personal", "--out", name], more].concat();
     page(&run(&desk.path(""), arguments, &variables).await, 0);
     let manifest: Value =
         serde_json::from_slice(&std::fs::read(desk.path(name).join("manifest.json")).unwrap()).unwrap();

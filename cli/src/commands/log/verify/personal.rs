@@ -30,7 +30,10 @@ impl Personal {
             let line = line.map_err(|error| unreadable(path, &error))?;
             let (commitment, row) = read(&line).ok_or_else(|| {
                 let shape = r#"{"commitment":"…","salt":"…","kind":"address","value":"…"}"#;
-                Failure::Other(format!("{}: line {number} is no personal value such as {shape}", path.display()))
+                Failure::Other(format!(
+                    "{}: line {number} is no personal value such as {shape}",
+                    path.display()
+                ))
             })?;
             rows.insert(commitment, row);
         }
