@@ -134,8 +134,10 @@ async fn others_stay(owner: &Actor, ada: &Person, grace: &Person) {
     let erasures = owner.get(&path("PersonErased")).await.expect(200)["items"].clone();
     assert_eq!(erasures[0]["line"]["users"], json!([ada.user]), "its auditors see that it was erased");
     // A use of the same day, by somebody else: its commitment opens.
-    let token = owner.mint("t", json!({"organization": "acme"}), &["member"]).await;
-    let minted = owner.get(&format!("/v1/tokens/{}/history", token.id)).await;
+    let body = json!({"name": "t", "scope": {"organization": "acme"}, "grants": ["member"]});
+    let token = owner.post("/v1/tokens", body).await;
+    let (id, position) = (token.text_of("id"), token.position());
+    let minted = owner.get(&format!("/v1/tokens/{id}/history?at_least={position}")).await;
     let minted = &minted.expect(200)["items"][0];
     assert_eq!(minted["personal"][address(minted)], "127.0.0.1");
 }
