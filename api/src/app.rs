@@ -358,7 +358,7 @@ pub(crate) fn counted(state: &State, caller: &Caller) -> Counted {
 pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
     let mut registry = Registry::with_prefix("chancery");
     let edge = Metrics::register(&mut registry);
-    system::metrics::register(&mut registry, node.live());
+    system::metrics::register(&mut registry, node.live(), node.log());
     let limits = Limits::new(options.rates, node.live().clock(), &mut registry);
     let Options { admin, partner_keys, mail, with_metrics, .. } = options;
     if let Some(mail) = &mail {

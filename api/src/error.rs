@@ -72,6 +72,7 @@ fn rejected(rejection: &Rejection) -> Problem {
         Rejection::InvitationEnded { .. } => Problem::new(codes::INVITATION_ENDED).detail(detail),
         Rejection::AlreadyMember { .. } => Problem::new(codes::ALREADY_MEMBER).detail(detail),
         Rejection::LastOwner { .. } => Problem::new(codes::LAST_OWNER).detail(detail),
+        Rejection::StillMember { .. } => Problem::new(codes::STILL_MEMBER).detail(detail),
         Rejection::PreconditionFailed { .. } => Problem::new(codes::PRECONDITION_FAILED).detail(detail),
         Rejection::CountChanged { .. } => Problem::new(codes::COUNT_CHANGED).detail(detail),
         Rejection::IdempotencyKeyReused => Problem::new(codes::IDEMPOTENCY_KEY_REUSED).detail(detail),

@@ -15,8 +15,7 @@ use domain::scope::Scope;
 use domain::state::{State, Status, User};
 use domain::text;
 use eventlog::Personal;
-use eventlog::personal::Kind;
-use std::collections::HashMap;
+use eventlog::personal::{Kind, Opened};
 use std::str::FromStr;
 
 /// The longest mail address (RFC 5321, section 4.5.3.1.3, without its angle brackets).
@@ -46,15 +45,55 @@ pub(crate) fn read_name(app: &App, given: &str) -> Result<Personal, Problem> {
     Ok(Personal::new(Kind::Name, cleaned, app.node().random().bytes()))
 }
 
-/// Puts values in the place of their commitments. Without the database the answer is whole but for them.
-pub(crate) async fn open(app: &App, fields: Vec<&mut Option<String>>) {
-    let commitments: Vec<&str> = fields.iter().filter_map(|field| field.as_deref()).collect();
-    let values = app.node().personal(&commitments).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "personal values could not be read");
-        HashMap::new()
-    });
-    for field in fields {
-        *field = field.take().and_then(|commitment| values.get(&commitment).cloned());
+/// The fields of an answer that hold commitments until they are opened, by name, and the lists that say why one is absent.
+pub(crate) struct Kept<'a> {
+    pub(crate) fields: Vec<(&'static str, &'a mut Option<String>)>,
+    pub(crate) erased: &'a mut Vec<String>,
+    pub(crate) altered: &'a mut Vec<String>,
+}
+
+/// An answer with personal values in it.
+pub(crate) trait Personally {
+    fn kept(&mut self) -> Kept<'_>;
+}
+
+macro_rules! personally {
+    ($($shape:ty: $($field:ident),+;)+) => {$(
+        impl Personally for $shape {
+            fn kept(&mut self) -> Kept<'_> {
+                let fields = vec![$((stringify!($field), &mut self.$field)),+];
+                Kept { fields, erased: &mut self.erased, altered: &mut self.altered }
+            }
+        }
+    )+};
+}
+
+personally! {
+    wire::Invitation: email;
+    wire::Member: email, name;
+    wire::User: email, name;
+    wire::Person: email, name;
+    wire::Imported: owner;
+}
+
+/// Puts values in the place of their commitments; where there is none, or another than there was, that is said. Without
+/// the database the answer is whole but for them.
+pub(crate) async fn open<'a, P: Personally + 'a>(app: &App, shapes: impl IntoIterator<Item = &'a mut P>) {
+    let mut all: Vec<Kept<'a>> = shapes.into_iter().map(Personally::kept).collect();
+    let fields = all.iter().flat_map(|kept| &kept.fields);
+    let commitments: Vec<&str> = fields.filter_map(|(_, field)| field.as_deref()).collect();
+    let values = app.node().personal(&commitments).await;
+    let values = values.inspect_err(|error| tracing::warn!(%error, "personal values could not be read")).ok();
+    for Kept { fields, erased, altered } in &mut all {
+        for (name, field) in fields {
+            let Some(commitment) = field.take() else { continue };
+            let Some(values) = &values else { continue };
+            match values.get(&commitment) {
+                Some(Opened::Value(value)) => **field = Some(value.clone()),
+                Some(Opened::Altered) => altered.push((*name).to_owned()),
+                None => erased.push((*name).to_owned()),
+            }
+        }
     }
 }
 
@@ -125,6 +164,9 @@ pub(crate) fn view_user(state: &State, user: &User) -> wire::User {
         organizations,
         created_at: user.created_at.to_string(),
         offboarded_at: user.offboarded_at.map(|time| time.to_string()),
+        erased_at: user.erased_at.map(|time| time.to_string()),
+        erased: Vec::new(),
+        altered: Vec::new(),
         revision: user.revision,
     }
 }

@@ -5,7 +5,7 @@ use crate::import::Algorithm;
 use crate::name::Name;
 use crate::network::Networks;
 use crate::people::{
-    InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged,
+    InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged, PersonErased,
 };
 use crate::permission::PermissionSet;
 use crate::policy::PolicySettings;
@@ -548,6 +548,8 @@ pub enum Event {
         /// The person.
         user: UserId,
     },
+    /// A person's values are kept no longer.
+    PersonErased(PersonErased),
     /// A token began.
     TokenMinted(TokenMinted),
     /// A token began whose text was issued elsewhere.
@@ -630,6 +632,9 @@ impl Event {
                 organization.map(|organization| Subject::Member(organization, *user))
             }
             Self::UserOffboarded { user } => Some(Subject::User(*user)),
+            Self::PersonErased(erased) => {
+                Some(erased.users.first().map_or(Subject::Instance, |user| Subject::User(*user)))
+            }
             Self::InstancePolicyChanged { .. } | Self::LogKeyRotated { .. } => Some(Subject::Instance),
             Self::RoleDefined { .. } | Self::RoleChanged { .. } | Self::RoleRetired { .. } => {
                 Some(Subject::Roles(organization))

@@ -10,7 +10,7 @@ use crate::event::{
 use crate::id::{InvitationId, OrganizationId, ProjectId, TokenId, UserId};
 use crate::name::Name;
 use crate::people::{
-    InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged,
+    InvitationAccepted, InvitationReissued, MemberInvited, MemberRemoved, MemberRoleChanged, PersonErased,
 };
 use crate::permission::PermissionSet;
 use crate::policy::PolicySettings;
@@ -296,6 +296,8 @@ events! {
     USER_OFFBOARDED = "UserOffboarded":
         Event::UserOffboarded { user } => UserBody { user: *user },
         UserBody => |b| Event::UserOffboarded { user: b.user };
+    PERSON_ERASED = "PersonErased":
+        Event::PersonErased(erased) => erased, PersonErased => Event::PersonErased;
     TOKEN_MINTED = "TokenMinted":
         Event::TokenMinted(minted) => minted, TokenMinted => Event::TokenMinted;
     TOKEN_IMPORTED = "TokenImported":
@@ -584,6 +586,8 @@ mod tests {
             Event::MemberRemoved(MemberRemoved { tokens: Fate::Revoke, to: None, ..removed.clone() }),
             Event::MemberRemoved(MemberRemoved { project: None, tokens: Fate::Keep, to: None, ..removed }),
             Event::UserOffboarded { user },
+            Event::PersonErased(PersonErased { users: vec![user], invitations: vec![invitation] }),
+            Event::PersonErased(PersonErased::default()),
         ]
     }
 

@@ -19,6 +19,7 @@ pub fn permission_behind(kind: &str, is_narrowed: bool) -> Option<&'static str> 
         "MemberInvited" | "InvitationReissued" | "InvitationWithdrawn" => "members:invite",
         "MemberRoleChanged" => "members:update",
         "MemberRemoved" | "UserOffboarded" => "members:remove",
+        "PersonErased" => "people:erase",
         "TokenMinted" if !is_narrowed => "tokens:mint",
         "TokenImported" => "tokens:import",
         "TokenDescribed" | "TokenGrantsChanged" | "TokenExpiryChanged" => "tokens:update",

@@ -110,3 +110,18 @@ pub struct MemberRemoved {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<UserId>,
 }
+
+/// A person's values are kept no longer: their commitments in the lines stay, and open to nothing.
+///
+/// It stands on the instance with everybody whom it is about, and in each organization that invited the person with what
+/// is that organization's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonErased {
+    /// The person: several ids where it accepted invitations to one mail address without a session; none where it never
+    /// accepted any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<UserId>,
+    /// The organization's invitations whose mail address was erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invitations: Vec<InvitationId>,
+}

@@ -74,6 +74,8 @@ pub enum Read {
     Users,
     /// One person.
     User(UserId),
+    /// What the erasure of a person would delete.
+    Erasure(Option<UserId>),
     /// Who minted a token, and what it minted.
     Lineage(TokenId),
     /// What a revocation by this filter would end.
@@ -137,6 +139,7 @@ impl Read {
             | Self::Tree
             | Self::Lines => Some(AUDIT),
             Self::RebuildAuditViews => Some("instance:update"),
+            Self::Erasure(_) => Some("people:erase"),
             Self::Members(_)
             | Self::Member(..)
             | Self::Invitations(_)
@@ -173,6 +176,7 @@ impl Read {
             Self::Member(organization, user) => Some(format!("organization:{organization} user:{user}")),
             Self::Invitation(organization, id) => Some(format!("invitation:{organization}/{id}")),
             Self::User(user) => Some(format!("user:{user}")),
+            Self::Erasure(user) => user.map(|user| format!("user:{user}")),
             Self::Project(organization, project) => Some(format!("project:{organization}/{project}")),
             Self::Roles(organization) | Self::Export(organization) => {
                 organization.as_ref().map(|own| format!("organization:{own}"))
@@ -226,6 +230,7 @@ pub fn authorize(state: &State, caller: &Caller, read: &Read) -> Result<(), Reje
         Read::Invitation(text, id) => invitation(state, caller, text, *id).map(drop),
         Read::Users => caller.require(state, "members:read", Scope::Instance),
         Read::User(id) => user(state, caller, *id).map(drop),
+        Read::Erasure(_) => caller.require(state, "people:erase", Scope::Instance),
         Read::Token(id) | Read::Lineage(id) | Read::History(id) => token(state, caller, *id).map(drop),
         Read::RevokeTokens(filter) => filter.find(state, caller).map(drop),
         Read::Identify => caller.require_somewhere(state, "tokens:read", own),

@@ -126,6 +126,14 @@ pub enum Rejection {
         /// `organization acme`.
         organization: String,
     },
+    /// Somebody who is a member is not erased.
+    #[error("the person {user} is a member of {organizations}; offboard it first")]
+    StillMember {
+        /// The person's id.
+        user: String,
+        /// The organizations, some of them.
+        organizations: String,
+    },
     /// The thing has changed since the caller read it.
     #[error("it has changed since: the revision is {current} now, not {expected}")]
     PreconditionFailed {

@@ -240,8 +240,8 @@ impl World {
     ) -> Result<(InvitationId, Option<String>), Rejection> {
         let id = InvitationId(self.id());
         let giving = Giving { entropy: self.entropy(), expiry: Expiry::Inherited, by_mail: false };
-        let invite =
-            Invite { id, place: scope_text(place), role: role.to_owned(), email: "email".into(), giving };
+        let email = format!("email {id}").into();
+        let invite = Invite { id, place: scope_text(place), role: role.to_owned(), email, giving };
         let decision = self.run(caller, Command::Invite(invite))?;
         Ok((id, decision.secret.map(crate::secret::Secret::into_text)))
     }

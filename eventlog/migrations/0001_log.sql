@@ -72,13 +72,23 @@ CREATE TRIGGER log_head_refuse BEFORE DELETE OR TRUNCATE ON chancery.log_head
     FOR EACH STATEMENT EXECUTE FUNCTION chancery.refuse_change();
 ALTER TABLE chancery.log_head ENABLE ALWAYS TRIGGER log_head_refuse;
 
--- Personal values by their commitment, SHA-256(salt, kind, 0x00, value). Deleting a row erases the person.
+-- Personal values by their commitment, SHA-256(salt, kind, 0x00, value). Deleting a row erases the value. A row says
+-- which organization's lines refer to it (none: the instance's) and, where the value is that of a person who acted in a
+-- session or accepted an invitation, whose it is.
 CREATE TABLE chancery.personal (
-    commitment bytea PRIMARY KEY CHECK (octet_length(commitment) = 32),
-    salt       bytea NOT NULL CHECK (octet_length(salt) = 16),
-    kind       text  NOT NULL,
-    value      text  NOT NULL
+    organization uuid,
+    person       uuid,
+    commitment   bytea PRIMARY KEY CHECK (octet_length(commitment) = 32),
+    salt         bytea NOT NULL CHECK (octet_length(salt) = 16),
+    kind         text  NOT NULL,
+    value        text  NOT NULL
 );
+
+-- An erasure finds a person's values, and those that are the person's mail address.
+CREATE INDEX personal_person ON chancery.personal (person) WHERE person IS NOT NULL;
+CREATE INDEX personal_address_of_mail ON chancery.personal (lower(value)) WHERE kind IN ('email', 'name');
+-- Events are looked for by the network address that they came from: of one organization, or of all.
+CREATE INDEX personal_address ON chancery.personal (value, organization) WHERE kind = 'address';
 
 -- Answers that may have to be handed out again, sealed under keys that the server does not have.
 CREATE TABLE chancery.sealed (

@@ -29,7 +29,7 @@ pub(crate) enum Attempt {
 /// Both conditions are parameters that may be null: one text for all three, over a table of one row. The
 /// casts fix the parameters' types, which the server would otherwise infer from their neighbours.
 macro_rules! append_sql {
-    ($here:literal, $more:literal) => {
+    ($here:literal, $($more:expr),+) => {
         concat!(
             "WITH head AS (
                  UPDATE chancery.log_head
@@ -40,7 +40,7 @@ macro_rules! append_sql {
             "($5::uuid IS NULL OR last_lifecycle = $5) AND ($6::int8 IS NULL OR size = $6)
                  RETURNING size - $2::int8 AS first, version - $3::int8 AS version, ctid AS row
              )",
-            $more,
+            $($more,)+
             ", added AS (
                  INSERT INTO chancery.commits (first, version, committed_at, count, lifecycle, id, lines)
                  SELECT first, version, clock_timestamp(), $2, $3, $1, $4::text FROM head
@@ -51,6 +51,27 @@ macro_rules! append_sql {
         )
     };
 }
+
+/// The commitments that an erasure deletes, out of its persons, values and addresses.
+macro_rules! erased_sql {
+    ($persons:literal, $values:literal, $addresses:literal) => {
+        concat!(
+            "ARRAY(SELECT commitment FROM chancery.personal WHERE person = ANY (",
+            $persons,
+            "::uuid[])
+                   UNION ALL SELECT unnest(",
+            $values,
+            "::bytea[])
+                   UNION ALL SELECT same.commitment FROM chancery.personal AS same
+                   WHERE same.kind IN ('email', 'name') AND lower(same.value) = ANY (ARRAY(
+                       SELECT lower(value) FROM chancery.personal
+                       WHERE kind = 'email' AND commitment = ANY (",
+            $addresses,
+            "::bytea[]))))"
+        )
+    };
+}
+pub(crate) use erased_sql;
 
 const APPEND: &str = append_sql!("", "");
 
@@ -65,14 +86,31 @@ const APPEND_HERE: &str = append_sql!("ctid = $7::text::tid AND ", "");
 const APPEND_WITH: &str = append_sql!(
     "",
     ", personal AS (
-         INSERT INTO chancery.personal (commitment, salt, kind, value)
-         SELECT value.* FROM head, unnest($7::bytea[], $8::bytea[], $9::text[], $10::text[]) AS value
+         INSERT INTO chancery.personal (commitment, salt, kind, value, organization, person)
+         SELECT value.* FROM head, unnest($7::bytea[], $8::bytea[], $9::text[], $10::text[], $11::uuid[],
+                                          $12::uuid[]) AS value
          ON CONFLICT (commitment) DO NOTHING
      ), sealed AS (
          INSERT INTO chancery.sealed (key, box, until)
          SELECT value.key, value.box, timestamptz 'epoch' + value.until * interval '1 microsecond'
-         FROM head, unnest($11::bytea[], $12::bytea[], $13::int8[]) AS value (key, box, until)
+         FROM head, unnest($13::bytea[], $14::bytea[], $15::int8[]) AS value (key, box, until)
          ON CONFLICT (key) DO UPDATE SET box = excluded.box, until = excluded.until
+     )"
+);
+
+/// The same with an erasure, and only its commit's own personal rows. Whoever erases holds the head's lock, or knows that
+/// the log has not grown: so every row that came with an earlier commit is in the statement's snapshot.
+const APPEND_ERASING: &str = append_sql!(
+    "",
+    ", personal AS (
+         INSERT INTO chancery.personal (commitment, salt, kind, value, organization, person)
+         SELECT value.* FROM head, unnest($7::bytea[], $8::bytea[], $9::text[], $10::text[], $11::uuid[],
+                                          $12::uuid[]) AS value
+         ON CONFLICT (commitment) DO NOTHING
+     ), erased AS (
+         DELETE FROM chancery.personal AS gone USING head WHERE gone.commitment = ANY (",
+    erased_sql!("$13", "$14", "$15"),
+    ")
      )"
 );
 
@@ -98,25 +136,21 @@ pub(crate) async fn send(
     condition: Condition,
     here: Option<&Row>,
 ) -> Result<Option<(Place, Row)>, sqlx::Error> {
-    let plain = draft.personal.is_empty() && draft.sealed.is_empty();
+    let plain = draft.personal.is_empty() && draft.sealed.is_empty() && draft.erases.is_none();
     if let Some(here) = here.filter(|_| plain) {
         let row = bind(APPEND_HERE, draft, condition).bind(here).fetch_optional(&mut *connection).await?;
         if row.is_some() {
             return row.map(|row| read(&row)).transpose();
         }
     }
-    let mut query = bind(if plain { APPEND } else { APPEND_WITH }, draft, condition);
-    if !plain {
-        let personal = &draft.personal;
-        query = query
-            .bind(personal.iter().map(|value| &value.commitment[..]).collect::<Vec<_>>())
-            .bind(personal.iter().map(|value| &value.salt[..]).collect::<Vec<_>>())
-            .bind(personal.iter().map(|value| value.kind.name()).collect::<Vec<_>>())
-            .bind(personal.iter().map(|value| value.value.as_str()).collect::<Vec<_>>())
-            .bind(draft.sealed.iter().map(|sealed| &sealed.key[..]).collect::<Vec<_>>())
-            .bind(draft.sealed.iter().map(|sealed| &sealed.contents[..]).collect::<Vec<_>>())
-            .bind(draft.sealed.iter().map(|sealed| sealed.until).collect::<Vec<_>>());
-    }
+    let query = match &draft.erases {
+        _ if plain => bind(APPEND, draft, condition),
+        None => bind_sealed(bind_personal(bind(APPEND_WITH, draft, condition), draft), draft),
+        Some(erasure) => bind_personal(bind(APPEND_ERASING, draft, condition), draft)
+            .bind(&erasure.persons)
+            .bind(erasure.values.iter().map(|commitment| &commitment[..]).collect::<Vec<_>>())
+            .bind(erasure.addresses.iter().map(|commitment| &commitment[..]).collect::<Vec<_>>()),
+    };
     let row = query.fetch_optional(connection).await?;
     row.map(|row| read(&row)).transpose()
 }
@@ -135,6 +169,30 @@ fn bind<'d>(sql: &'static str, draft: &'d Draft, condition: Condition) -> Query<
         .bind(&draft.lines)
         .bind(last_lifecycle)
         .bind(size)
+}
+
+fn bind_personal<'d>(
+    query: Query<'d, Postgres, PgArguments>,
+    draft: &'d Draft,
+) -> Query<'d, Postgres, PgArguments> {
+    let personal = &draft.personal;
+    query
+        .bind(personal.iter().map(|value| &value.commitment[..]).collect::<Vec<_>>())
+        .bind(personal.iter().map(|value| &value.salt[..]).collect::<Vec<_>>())
+        .bind(personal.iter().map(|value| value.kind.name()).collect::<Vec<_>>())
+        .bind(personal.iter().map(|value| value.value.as_str()).collect::<Vec<_>>())
+        .bind(personal.iter().map(|value| value.organization).collect::<Vec<_>>())
+        .bind(personal.iter().map(|value| value.person).collect::<Vec<_>>())
+}
+
+fn bind_sealed<'d>(
+    query: Query<'d, Postgres, PgArguments>,
+    draft: &'d Draft,
+) -> Query<'d, Postgres, PgArguments> {
+    query
+        .bind(draft.sealed.iter().map(|sealed| &sealed.key[..]).collect::<Vec<_>>())
+        .bind(draft.sealed.iter().map(|sealed| &sealed.contents[..]).collect::<Vec<_>>())
+        .bind(draft.sealed.iter().map(|sealed| sealed.until).collect::<Vec<_>>())
 }
 
 fn read(row: &PgRow) -> Result<(Place, Row), sqlx::Error> {

@@ -23,6 +23,20 @@ pub struct Draft {
     /// Answers to keep sealed for a while. A key that is stored already gets the new box; no key twice in a
     /// draft.
     pub sealed: Vec<Sealed>,
+    /// The personal values that go with it, in the same statement. Such a draft seals nothing, and is appended under the
+    /// head's lock or on the condition of a size.
+    pub erases: Option<Erasure>,
+}
+
+/// Which personal values are erased.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Erasure {
+    /// All values of these persons.
+    pub persons: Vec<Uuid>,
+    /// The values behind these commitments.
+    pub values: Vec<[u8; 32]>,
+    /// The mail addresses behind these commitments wherever they stand, and as names as well; in upper and lower case.
+    pub addresses: Vec<[u8; 32]>,
 }
 
 /// An answer that may have to be handed out again, sealed under a key that the server does not have.
@@ -92,6 +106,9 @@ impl Draft {
         if self.lifecycle > self.count {
             return invalid(format!("{} lifecycle lines of {} lines", self.lifecycle, self.count));
         }
+        if self.erases.is_some() && !self.sealed.is_empty() {
+            return invalid("an erasure seals nothing".into());
+        }
         if self.id.is_nil() {
             return invalid("the nil id stands for the start of the log".into());
         }
@@ -108,7 +125,7 @@ mod tests {
 
     fn draft(lines: &str, count: u32, lifecycle: u32) -> Draft {
         let id = Uuid::from_u128(7);
-        Draft { id, lines: lines.into(), count, lifecycle, personal: vec![], sealed: vec![] }
+        Draft { id, lines: lines.into(), count, lifecycle, personal: vec![], sealed: vec![], erases: None }
     }
 
     #[test]

@@ -42,7 +42,7 @@ mod writer;
 
 pub use checkpoint::Checkpoint;
 pub use clock::Clock;
-pub use draft::{Appended, Condition, Draft, Sealed};
+pub use draft::{Appended, Condition, Draft, Erasure, Sealed};
 pub use error::Error;
 #[cfg(feature = "faults")]
 pub use faults::Fault;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use sqlx::Postgres;
@@ -64,6 +65,7 @@ pub struct Log {
     /// How long [`Log::run`] waits for an answer.
     answer_timeout: Duration,
     faults: Faults,
+    altered: Arc<AtomicU64>,
 }
 
 /// How far the log reaches.
@@ -144,7 +146,14 @@ impl Log {
         session::close(first).await;
         let pool = reading_pool(&options, settings, settings.max_connections);
         let answer_timeout = settings.connect_timeout;
-        Ok(Log { options: Arc::new(options), settings, pool, answer_timeout, faults: Faults::default() })
+        Ok(Log {
+            options: Arc::new(options),
+            settings,
+            pool,
+            answer_timeout,
+            faults: Faults::default(),
+            altered: Arc::default(),
+        })
     }
 
     /// The same log for reads that may take long, on few connections of their own: however many of them are asked for,
@@ -276,6 +285,16 @@ impl Log {
         });
         let ended = || Error::Unavailable { doing, reason: "its task was ended".into() };
         running.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// How often this process has met a personal value that is not the one that its commitment was made of.
+    pub fn altered_values(&self) -> u64 {
+        self.altered.load(Relaxed)
+    }
+
+    /// A personal value was met that is not the one that its commitment was made of.
+    pub(crate) fn met_altered(&self) {
+        self.altered.fetch_add(1, Relaxed);
     }
 
     /// A checked connection as the user of the URL, outside the pool: for migrations and repairs.

@@ -1,10 +1,12 @@
 //! Looking up what stands at known places: lines, commits, personal values. Whoever asks has the places from an index
 //! of its own.
 
-use crate::personal::Kind;
+use crate::draft::Erasure;
+use crate::personal::{Opened, PersonalRow, encode_commitment};
 use crate::{Commit, Error, Log, pages};
-use sqlx::Row as _;
+use sqlx::{AssertSqlSafe, Row as _};
 use std::collections::HashMap;
+use uuid::Uuid;
 
 /// Where a line stands: its position, and the position at which its commit begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,37 +52,132 @@ impl Log {
         commits.collect::<Result<_, _>>().map_err(|error| Error::from_sqlx(DOING, &error))
     }
 
-    /// The values that commitments stand for. One that was erased is not in the answer.
+    /// What stands behind commitments. One that was erased is not in the answer. Each value is held against its
+    /// commitment: another one than the line was written with is never given out.
     pub async fn personal_values(
         &self,
         commitments: &[[u8; 32]],
-    ) -> Result<HashMap<[u8; 32], String>, Error> {
-        const DOING: &str = "reading personal values";
-        let keys: Vec<Vec<u8>> = commitments.iter().map(|commitment| commitment.to_vec()).collect();
-        let reading =
-            sqlx::query("SELECT commitment, value FROM chancery.personal WHERE commitment = ANY ($1)")
-                .bind(keys);
-        let mut values = HashMap::new();
-        for row in self.run(DOING, reading).await? {
-            let failed = |error: sqlx::Error| Error::from_sqlx(DOING, &error);
-            let key: Vec<u8> = row.try_get(0).map_err(failed)?;
-            if let Ok(key) = key.try_into() {
-                values.insert(key, row.try_get(1).map_err(failed)?);
-            }
-        }
-        Ok(values)
+    ) -> Result<HashMap<[u8; 32], Opened>, Error> {
+        let rows = self.personal_rows(commitments).await?;
+        Ok(rows.into_iter().map(|(commitment, row)| (commitment, self.open(&commitment, row))).collect())
     }
 
-    /// All commitments to a value of a kind: of other days, organizations and writers.
-    pub async fn commitments_to(&self, kind: Kind, value: String) -> Result<Vec<Vec<u8>>, Error> {
+    /// The rows behind commitments as they are, for whoever checks them elsewhere.
+    pub async fn personal_rows(
+        &self,
+        commitments: &[[u8; 32]],
+    ) -> Result<HashMap<[u8; 32], PersonalRow>, Error> {
+        const DOING: &str = "reading personal values";
+        let keys: Vec<Vec<u8>> = commitments.iter().map(|commitment| commitment.to_vec()).collect();
+        let reading = sqlx::query(
+            "SELECT commitment, salt, kind, value FROM chancery.personal WHERE commitment = ANY ($1)",
+        )
+        .bind(keys);
+        let read = |row: &sqlx::postgres::PgRow| {
+            let key: Vec<u8> = row.try_get(0)?;
+            Ok((key, PersonalRow { salt: row.try_get(1)?, kind: row.try_get(2)?, value: row.try_get(3)? }))
+        };
+        let mut found = HashMap::new();
+        for row in self.run(DOING, reading).await? {
+            let (key, row) = read(&row).map_err(|error| Error::from_sqlx(DOING, &error))?;
+            if let Ok(key) = key.try_into() {
+                found.insert(key, row);
+            }
+        }
+        Ok(found)
+    }
+
+    fn open(&self, commitment: &[u8; 32], row: PersonalRow) -> Opened {
+        if row.fits(commitment) {
+            return Opened::Value(row.value);
+        }
+        self.met_altered();
+        tracing::error!(
+            commitment = encode_commitment(commitment),
+            "a personal value is not the one that its line was written with: somebody has changed its row"
+        );
+        Opened::Altered
+    }
+
+    /// Commitments to a network address, of all days and writers, at most so many: those of an organization's lines or,
+    /// without one, of all lines.
+    pub async fn commitments_to_address(
+        &self,
+        address: String,
+        organization: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let reading = sqlx::query(
+            "SELECT commitment FROM chancery.personal
+             WHERE kind = 'address' AND value = $1 AND ($2::uuid IS NULL OR organization = $2) LIMIT $3",
+        )
+        .bind(address)
+        .bind(organization)
+        .bind(i64::from(limit))
+        // With the organization known when it is planned, or known to be any, the index is read no further than needed.
+        .persistent(false);
+        self.commitments(reading).await
+    }
+
+    /// Commitments to a mail address, in upper and lower case, of all organizations and invitations.
+    pub async fn commitments_to_mail(&self, address: String) -> Result<Vec<Vec<u8>>, Error> {
+        let reading = sqlx::query(
+            "SELECT commitment FROM chancery.personal
+             WHERE kind IN ('email', 'name') AND lower(value) = lower($1) AND kind = 'email'",
+        )
+        .bind(address);
+        self.commitments(reading).await
+    }
+
+    /// Commitments to the same mail addresses as these are to; these as well, unless they were erased.
+    pub async fn commitments_to_same_mail(&self, as_these: &[[u8; 32]]) -> Result<Vec<Vec<u8>>, Error> {
+        let these: Vec<Vec<u8>> = as_these.iter().map(|commitment| commitment.to_vec()).collect();
+        let reading = sqlx::query(
+            "SELECT commitment FROM chancery.personal
+             WHERE kind IN ('email', 'name') AND kind = 'email' AND lower(value) = ANY (ARRAY(
+                 SELECT lower(value) FROM chancery.personal WHERE kind = 'email' AND commitment = ANY ($1)))",
+        )
+        .bind(these);
+        self.commitments(reading).await
+    }
+
+    async fn commitments(
+        &self,
+        reading: sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>,
+    ) -> Result<Vec<Vec<u8>>, Error> {
         const DOING: &str = "looking for a personal value";
-        let reading = sqlx::query("SELECT commitment FROM chancery.personal WHERE value = $1 AND kind = $2")
-            .bind(value)
-            .bind(kind.name())
-            // With the kind known when it is planned, the index of that kind is used.
-            .persistent(false);
         let rows = self.run(DOING, reading).await?;
         let found = rows.iter().map(|row| row.try_get(0));
         found.collect::<Result<_, _>>().map_err(|error| Error::from_sqlx(DOING, &error))
+    }
+
+    /// How many values of each kind an erasure would delete now.
+    pub async fn erasable(&self, erasure: &Erasure) -> Result<Vec<(String, u64)>, Error> {
+        const DOING: &str = "counting personal values";
+        let bytes = |all: &[[u8; 32]]| all.iter().map(|commitment| commitment.to_vec()).collect::<Vec<_>>();
+        let reading = sqlx::query(AssertSqlSafe(format!(
+            "SELECT kind, count(*) FROM chancery.personal WHERE commitment = ANY ({}) GROUP BY kind ORDER BY kind",
+            crate::append::erased_sql!("$1", "$2", "$3")
+        )))
+        .bind(erasure.persons.clone())
+        .bind(bytes(&erasure.values))
+        .bind(bytes(&erasure.addresses));
+        let rows = self.run(DOING, reading).await?;
+        let read =
+            |row: &sqlx::postgres::PgRow| Ok((row.try_get(0)?, row.try_get::<i64, _>(1)?.unsigned_abs()));
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| Error::from_sqlx(DOING, &error))
+    }
+
+    /// Deletes what has come to be kept about persons since they were erased; says how much it was.
+    pub async fn erase_again(&self, persons: Vec<Uuid>) -> Result<u64, Error> {
+        const DOING: &str = "erasing personal values";
+        let deleting = sqlx::query(
+            "WITH gone AS (DELETE FROM chancery.personal WHERE person = ANY ($1) RETURNING 1)
+             SELECT count(*) FROM gone",
+        )
+        .bind(persons);
+        let rows = self.run(DOING, deleting).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0));
+        count.map(i64::unsigned_abs).map_err(|error| Error::from_sqlx(DOING, &error))
     }
 }

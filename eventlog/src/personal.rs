@@ -9,10 +9,10 @@
 
 use std::fmt;
 
-use crate::{Error, Log};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// What a personal value is. The name is part of the commitment and is never changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +28,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 4] = [Kind::Email, Kind::Name, Kind::Address, Kind::Agent];
+
+    /// The kind of a stored name.
+    pub fn of(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name that is stored and hashed.
     pub fn name(self) -> &'static str {
         match self {
@@ -50,14 +58,23 @@ pub struct Personal {
     pub kind: Kind,
     /// The value.
     pub value: String,
+    /// The organization whose lines refer to it; none is the instance.
+    pub organization: Option<Uuid>,
+    /// Whose value it is, where that is known: an erasure of that person deletes it.
+    pub person: Option<Uuid>,
 }
 
 impl Personal {
-    /// Commits to a value.
+    /// Commits to a value of nobody in particular, for the instance's lines.
     pub fn new(kind: Kind, value: impl Into<String>, salt: [u8; 16]) -> Personal {
         let value = value.into();
         let commitment = commitment(&salt, kind, &value);
-        Personal { commitment, salt, kind, value }
+        Personal { commitment, salt, kind, value, organization: None, person: None }
+    }
+
+    /// The same for an organization's lines, as a person's where that is known.
+    pub fn of(self, organization: Option<Uuid>, person: Option<Uuid>) -> Personal {
+        Personal { organization, person, ..self }
     }
 
     /// The commitment as lines carry it: 43 characters.
@@ -73,6 +90,62 @@ impl fmt::Debug for Personal {
             .field("kind", &self.kind)
             .field("commitment", &self.encoded())
             .finish_non_exhaustive()
+    }
+}
+
+/// What stands behind a commitment that was not erased.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// The value that the line was written with.
+    Value(String),
+    /// Another one: somebody has changed the row.
+    Altered,
+}
+
+impl Opened {
+    /// The value that the line was written with.
+    pub fn value(&self) -> Option<&str> {
+        match self {
+            Opened::Value(value) => Some(value),
+            Opened::Altered => None,
+        }
+    }
+}
+
+/// Neither may get into a trace.
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Opened::Value(_) => "Value(…)",
+            Opened::Altered => "Altered",
+        })
+    }
+}
+
+/// A row of personal values as it is stored, whether it fits its commitment or not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PersonalRow {
+    /// The salt.
+    pub salt: Vec<u8>,
+    /// The name of the kind.
+    pub kind: String,
+    /// The value.
+    pub value: String,
+}
+
+impl PersonalRow {
+    /// Whether it is what a commitment was made of.
+    pub fn fits(&self, made: &[u8; 32]) -> bool {
+        let salt = <&[u8; 16]>::try_from(&self.salt[..]);
+        let kind = Kind::of(&self.kind);
+        salt.ok().zip(kind).is_some_and(|(salt, kind)| commitment(salt, kind, &self.value) == *made)
+    }
+}
+
+/// As [`Personal`]'s: no value and no salt.
+impl fmt::Debug for PersonalRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersonalRow").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
@@ -95,17 +168,6 @@ pub fn encode_commitment(commitment: &[u8; 32]) -> String {
 /// A commitment out of a line; none if it is not 43 characters of base64url.
 pub fn decode_commitment(text: &str) -> Option<[u8; 32]> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
-}
-
-impl Log {
-    /// The value that a commitment of a line stands for; none when it was erased.
-    pub async fn personal_value(&self, commitment: &[u8; 32]) -> Result<Option<String>, Error> {
-        sqlx::query_scalar("SELECT value FROM chancery.personal WHERE commitment = $1")
-            .bind(&commitment[..])
-            .fetch_optional(self.pool())
-            .await
-            .map_err(|error| Error::from_sqlx("reading a personal value", &error))
-    }
 }
 
 #[cfg(test)]

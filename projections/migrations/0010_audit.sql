@@ -61,6 +61,3 @@ CREATE TABLE chancery_views.audit_uses (
     commits    bytea   NOT NULL,
     PRIMARY KEY (generation, token, first)
 ) WITH (fillfactor = 80);
-
--- An address is looked for by its value, which only the personal rows hold.
-CREATE INDEX IF NOT EXISTS personal_address ON chancery.personal (value) WHERE kind = 'address';

@@ -256,6 +256,7 @@ impl Cursor {
     /// Folds the lifecycle lines of a commit that others appended, whole or not at all.
     fn fold(&mut self, live: &Live, commit: &ReadCommit) -> Result<(), Fatal> {
         live.write(|state| commit.lines.iter().try_for_each(|line| state.apply(line)))?;
+        live.folded(&commit.lines);
         // Or a node that starts would look at every token through all that was ever revoked with what it minted.
         if live.read(State::is_marking) {
             live.write(State::mark_some);
@@ -276,6 +277,7 @@ impl Cursor {
     ) -> Result<(), Fatal> {
         if !events.is_empty() {
             live.write(|state| events.iter().try_for_each(|line| state.apply(line)))?;
+            live.folded(events);
             self.last_lifecycle = draft.id;
         }
         self.size = self.size.max(end);

@@ -36,6 +36,7 @@ pub use catch_up::Fatal;
 pub use history::AsOf;
 pub use live::{Live, Stats};
 pub use node::{Node, Options, Starting};
+pub use people::erasure;
 pub use recorder::Recorder;
 pub use scribe::Scribe;
 pub use seal::{SealKey, unseal};

@@ -1,6 +1,7 @@
 //! The live-token index: the state in memory, and how far it reaches.
 
-use domain::event::Answers;
+use domain::event::{Answers, Event};
+use domain::line::Line;
 use domain::state::State;
 use eventlog::Clock;
 use parking_lot::RwLock;
@@ -15,6 +16,8 @@ pub struct Live {
     /// Monotonic microseconds at which the last successful look at the head began.
     fresh: AtomicI64,
     clock: Clock,
+    /// How many erasures of persons this node has folded.
+    erasures: AtomicU64,
     /// What the node has done, for its metrics.
     pub stats: Stats,
 }
@@ -57,6 +60,7 @@ impl Live {
             position: watch::Sender::new(0),
             fresh: AtomicI64::new(i64::MIN),
             clock,
+            erasures: AtomicU64::new(0),
             stats: Stats::default(),
         }
     }
@@ -69,6 +73,18 @@ impl Live {
     /// Only the scribe changes the state, and only by lines that are on the log.
     pub(crate) fn write<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         change(&mut self.state.write())
+    }
+
+    /// How many erasures of persons this node has folded. It is counted up before the lines after them are decided.
+    pub(crate) fn erasures(&self) -> u64 {
+        self.erasures.load(Relaxed)
+    }
+
+    /// Lines have been folded.
+    pub(crate) fn folded(&self, lines: &[Line]) {
+        if lines.iter().any(|line| matches!(line.event, Event::PersonErased(_))) {
+            self.erasures.fetch_add(1, Relaxed);
+        }
     }
 
     /// The authority's clock.

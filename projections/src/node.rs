@@ -19,6 +19,7 @@ use domain::id::TokenId;
 use domain::import::ImportKey;
 use domain::scope::Scope;
 use domain::time::Timestamp;
+use eventlog::personal::Opened;
 use eventlog::{Clock, Log, LogKeys, Mark, Marker, Random, Tree, Waker, Writer, mark, wake};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the log is looked at when nothing else does: well within the least `max_staleness_ms`.
 const POLL: Duration = Duration::from_millis(200);
-/// How often sealed secrets that have been kept long enough are deleted.
+/// How often sealed secrets that have been kept long enough are deleted, and what came in about erased persons.
 const SWEEP: Duration = Duration::from_mins(1);
 /// How often a start waits for a database that is away before it says so.
 const START_PAUSE: Duration = Duration::from_millis(500);
@@ -176,7 +177,7 @@ impl Node {
     fn follow(&mut self) {
         let stop = || self.stop.clone();
         let tasks = [
-            tokio::spawn(sweep(self.log.clone(), stop())),
+            tokio::spawn(sweep(self.log.clone(), Arc::clone(&self.live), stop())),
             tokio::spawn(Arc::clone(&self.usage).follow(stop())),
             tokio::spawn(Arc::clone(&self.integrator).follow(stop())),
             tokio::spawn(Arc::clone(&self.sweeper).run(stop())),
@@ -341,8 +342,14 @@ impl Node {
         &self.import_key
     }
 
-    /// The personal values behind commitments. One that was erased is not in the answer.
-    pub async fn personal(&self, commitments: &[&str]) -> Result<HashMap<String, String>, eventlog::Error> {
+    /// Deletes what has come to be kept about persons since they were erased, as this node does every minute; says how
+    /// many values it were.
+    pub async fn erase_again(&self) -> Result<u64, eventlog::Error> {
+        people::erase_again(&self.log, &self.live).await
+    }
+
+    /// What stands behind commitments. One that was erased is not in the answer.
+    pub async fn personal(&self, commitments: &[&str]) -> Result<HashMap<String, Opened>, eventlog::Error> {
         people::open(&self.log, commitments.iter().copied()).await
     }
 
@@ -496,13 +503,16 @@ fn on_its_own(
     Ok(async move { end.await.unwrap_or(Err(Fatal::Panicked("scribe"))) })
 }
 
-async fn sweep(log: Log, stop: CancellationToken) {
+async fn sweep(log: Log, live: Arc<Live>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(SWEEP) => {
                 if let Err(error) = seal::sweep(&log).await {
                     tracing::debug!(%error, "sealed secrets could not be deleted yet");
+                }
+                if let Err(error) = people::erase_again(&log, &live).await {
+                    tracing::warn!(%error, "what came in about erased persons could not be deleted yet");
                 }
             }
         }

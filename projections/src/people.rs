@@ -1,38 +1,63 @@
 //! Personal values on their way to the log: commitments stand in for client addresses, user agents and names.
 //!
-//! The same value gets the same commitment within one organization and day, so that lines stay small and compress;
-//! another day, or another organization, cannot be linked through it.
+//! The same value gets the same commitment within one organization, day and person, so that lines stay small and
+//! compress; another day, another organization or another person cannot be linked through it.
 
-use domain::id::OrganizationId;
+use crate::live::Live;
+use domain::decide::Erasing;
+use domain::id::{OrganizationId, UserId};
+use domain::state::User;
 use domain::time::Timestamp;
-use eventlog::personal::{Kind, Personal, decode_commitment, encode_commitment};
-use eventlog::{Error, Log, Random};
-use sqlx::FromRow as _;
+use eventlog::personal::{Kind, Opened, Personal, decode_commitment, encode_commitment};
+use eventlog::{Erasure, Error, Log, Random};
 use std::collections::HashMap as StdHashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
+use uuid::Uuid;
 
 type HashMap<K, V> = StdHashMap<K, V, foldhash::quality::RandomState>;
 
-/// The values behind commitments as lines write them. One that was erased, and one that is no commitment, is left out.
+/// What stands behind commitments as lines write them. One that was erased, and one that is no commitment, is left out.
 pub(crate) async fn open(
     log: &Log,
     commitments: impl IntoIterator<Item = &str>,
-) -> Result<StdHashMap<String, String>, Error> {
-    let keys = commitments.into_iter().filter_map(decode_commitment).map(Vec::from);
-    let mut keys: Vec<Vec<u8>> = keys.collect();
+) -> Result<StdHashMap<String, Opened>, Error> {
+    let mut keys: Vec<[u8; 32]> = commitments.into_iter().filter_map(decode_commitment).collect();
     if keys.is_empty() {
         return Ok(StdHashMap::new());
     }
     keys.sort_unstable();
     keys.dedup();
-    let reading =
-        sqlx::query("SELECT commitment, value FROM chancery.personal WHERE commitment = ANY($1)").bind(keys);
-    let rows = log.run("reading personal values", reading).await?;
-    let opened = rows.iter().filter_map(|row| {
-        let (key, value) = <(Vec<u8>, String)>::from_row(row).ok()?;
-        Some((encode_commitment(&key.try_into().ok()?), value))
-    });
-    Ok(opened.collect())
+    let opened = log.personal_values(&keys).await?;
+    Ok(opened.into_iter().map(|(key, opened)| (encode_commitment(&key), opened)).collect())
+}
+
+/// Deletes what has come to be kept about persons since they were erased: of a use that was answered before this node knew
+/// of the erasure and recorded after it, or that was refused because the session is over.
+pub(crate) async fn erase_again(log: &Log, live: &Live) -> Result<u64, Error> {
+    let is_erased = |user: &&Arc<User>| user.erased_at.is_some();
+    let erased: Vec<Uuid> =
+        live.read(|state| state.people().users_after(None).filter(is_erased).map(|user| user.id.0).collect());
+    if erased.is_empty() { Ok(0) } else { log.erase_again(erased).await }
+}
+
+/// What an erasure deletes, by the commitments of the lines.
+pub fn erasure(erasing: &Erasing) -> Erasure {
+    let decoded = |all: &[Box<str>]| all.iter().filter_map(|text| decode_commitment(text)).collect();
+    Erasure {
+        persons: erasing.users.iter().map(|user| user.0).collect(),
+        values: decoded(&erasing.values),
+        addresses: decoded(&erasing.addresses),
+    }
+}
+
+/// Whose lines a commitment stands in, and whose value it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Whose {
+    /// The organization; none is the instance.
+    pub(crate) org: Option<OrganizationId>,
+    /// The person, where somebody acts as one: then an erasure of that person takes nothing of anybody else's.
+    pub(crate) person: Option<UserId>,
 }
 
 /// The most commitments that are remembered; past it all are forgotten, which costs rows and nothing else.
@@ -58,64 +83,63 @@ impl Commitment {
 #[derive(Default)]
 pub(crate) struct People {
     day: i64,
-    addresses: HashMap<(Option<OrganizationId>, IpAddr), Commitment>,
-    agents: HashMap<Option<OrganizationId>, HashMap<Box<str>, Commitment>>,
-    names: HashMap<Option<OrganizationId>, HashMap<Box<str>, Commitment>>,
+    /// How many erasures were folded when it began.
+    erasures: u64,
+    addresses: HashMap<(Whose, IpAddr), Commitment>,
+    agents: HashMap<Whose, HashMap<Box<str>, Commitment>>,
+    names: HashMap<Whose, HashMap<Box<str>, Commitment>>,
     size: usize,
     /// Made since the last commit and not stored yet.
-    fresh: Vec<(Option<OrganizationId>, Personal)>,
+    fresh: Vec<(Whose, Personal)>,
 }
 
 impl People {
+    /// Forgets everything when somebody was erased since: a line must not refer to a row that is gone.
+    pub(crate) fn keep_up(&mut self, erasures: u64) {
+        if self.erasures != erasures {
+            *self = Self { day: self.day, erasures, ..Self::default() };
+        }
+    }
+
     /// Begins a batch of a day.
     pub(crate) fn begin(&mut self, at: Timestamp) {
         if self.day != at.day() || self.size > MOST {
-            *self = Self { day: at.day(), ..Self::default() };
+            *self = Self { day: at.day(), erasures: self.erasures, ..Self::default() };
         }
     }
 
-    pub(crate) fn address(
-        &mut self,
-        org: Option<OrganizationId>,
-        address: IpAddr,
-        random: &Random,
-    ) -> Commitment {
-        if let Some(known) = self.addresses.get(&(org, address)) {
+    pub(crate) fn address(&mut self, whose: Whose, address: IpAddr, random: &Random) -> Commitment {
+        if let Some(known) = self.addresses.get(&(whose, address)) {
             return *known;
         }
-        let made = self.make(org, Kind::Address, address.to_string(), random);
-        self.addresses.insert((org, address), made);
+        let made = self.make(whose, Kind::Address, address.to_string(), random);
+        self.addresses.insert((whose, address), made);
         made
     }
 
-    pub(crate) fn agent(&mut self, org: Option<OrganizationId>, agent: &str, random: &Random) -> Commitment {
-        if let Some(known) = self.agents.get(&org).and_then(|agents| agents.get(agent)) {
+    pub(crate) fn agent(&mut self, whose: Whose, agent: &str, random: &Random) -> Commitment {
+        if let Some(known) = self.agents.get(&whose).and_then(|agents| agents.get(agent)) {
             return *known;
         }
-        let made = self.make(org, Kind::Agent, agent.to_owned(), random);
-        self.agents.entry(org).or_default().insert(agent.into(), made);
+        let made = self.make(whose, Kind::Agent, agent.to_owned(), random);
+        self.agents.entry(whose).or_default().insert(agent.into(), made);
         made
     }
 
-    pub(crate) fn name(&mut self, org: Option<OrganizationId>, name: &str, random: &Random) -> Commitment {
-        if let Some(known) = self.names.get(&org).and_then(|names| names.get(name)) {
+    pub(crate) fn name(&mut self, whose: Whose, name: &str, random: &Random) -> Commitment {
+        if let Some(known) = self.names.get(&whose).and_then(|names| names.get(name)) {
             return *known;
         }
-        let made = self.make(org, Kind::Name, name.to_owned(), random);
-        self.names.entry(org).or_default().insert(name.into(), made);
+        let made = self.make(whose, Kind::Name, name.to_owned(), random);
+        self.names.entry(whose).or_default().insert(name.into(), made);
         made
     }
 
-    fn make(
-        &mut self,
-        org: Option<OrganizationId>,
-        kind: Kind,
-        value: String,
-        random: &Random,
-    ) -> Commitment {
-        let personal = Personal::new(kind, value, random.bytes());
+    fn make(&mut self, whose: Whose, kind: Kind, value: String, random: &Random) -> Commitment {
+        let (organization, person) = (whose.org.map(|id| id.0), whose.person.map(|id| id.0));
+        let personal = Personal::new(kind, value, random.bytes()).of(organization, person);
         let encoded = personal.encoded();
-        self.fresh.push((org, personal));
+        self.fresh.push((whose, personal));
         self.size += 1;
         Commitment(encoded.as_bytes().try_into().expect("32 bytes are 43 characters of base64url"))
     }
@@ -132,15 +156,15 @@ impl People {
 
     /// The batch is not on the log: what was made for it must not be relied on.
     pub(crate) fn dropped(&mut self) {
-        for (org, personal) in self.fresh.drain(..) {
+        for (whose, personal) in self.fresh.drain(..) {
             let texts = match personal.kind {
                 Kind::Address => {
                     let address = personal.value.parse().ok();
-                    address.and_then(|address: IpAddr| self.addresses.remove(&(org, address)));
+                    address.and_then(|address: IpAddr| self.addresses.remove(&(whose, address)));
                     None
                 }
-                Kind::Name => self.names.get_mut(&org),
-                Kind::Agent | Kind::Email => self.agents.get_mut(&org),
+                Kind::Name => self.names.get_mut(&whose),
+                Kind::Agent | Kind::Email => self.agents.get_mut(&whose),
             };
             if let Some(texts) = texts {
                 texts.remove(personal.value.as_str());

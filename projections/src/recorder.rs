@@ -196,6 +196,7 @@ impl RecorderDesk {
     }
 
     async fn record(&mut self, records: &[Record], stop: &CancellationToken) -> Result<(), Fatal> {
+        self.people.keep_up(self.live.erasures());
         let mut batch = Batch::new(records[0].at, &mut self.people, &self.random);
         for record in records {
             let (call, seen) = (&record.call, record.seen);

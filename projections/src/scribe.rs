@@ -316,7 +316,9 @@ impl Desk {
         if let [Item { call, work: Work::Sweep(sweep), .. }] = items {
             return self.write_sweep(call, (**sweep).clone()).await;
         }
-        for _ in 0..2 {
+        let is_erasure = items.iter().any(|item| item.work.is_erasure());
+        // An erasure deletes rows that came with any commit before it, so nothing may come in between: it takes the lock.
+        for _ in 0..if is_erasure { 0 } else { 2 } {
             if let Some(written) = self.attempt(items).await? {
                 return Ok(written);
             }
@@ -495,6 +497,7 @@ fn decide<'w>(
 ) -> Result<(Decided, Vec<Held>), Fatal> {
     let now = Timestamp::from_micros(live.clock().now());
     let at = now.max(live.read(State::last_at));
+    people.keep_up(live.erasures());
     let mut batch = Batch::new(at, people, random);
     let held = batch.decide(live, items)?;
     Ok((batch.finish(), held))
@@ -504,16 +507,16 @@ fn asked(items: &[Item]) -> impl Iterator<Item = (&Call, &Work)> + Clone {
     items.iter().map(|item| (&item.call, &item.work))
 }
 
-/// How many items from the start fit into one commit. One always does; a sweep stands alone.
+/// How many items from the start fit into one commit. One always does; a sweep stands alone, and so does an erasure.
 fn batch_length(items: &[Item]) -> usize {
     let mut weight = 0;
-    let is_sweep = |item: &Item| matches!(item.work, Work::Sweep(_));
-    if items.first().is_some_and(is_sweep) {
+    let is_alone = |item: &Item| matches!(item.work, Work::Sweep(_)) || item.work.is_erasure();
+    if items.first().is_some_and(is_alone) {
         return 1;
     }
     let fits = items.iter().take_while(|item| {
         weight += item.weight;
-        weight <= BATCH && !is_sweep(item)
+        weight <= BATCH && !is_alone(item)
     });
     fits.count().max(1)
 }

@@ -3,7 +3,7 @@
 use crate::seal::SealKey;
 use crate::sweep::Sweep;
 use domain::authority::{Caller, Credential};
-use domain::decide::Request;
+use domain::decide::{Command, Request};
 use domain::event::{By, Subject};
 use domain::id::{TokenId, UserId};
 use domain::import::Hashes;
@@ -94,6 +94,11 @@ pub enum Work {
 }
 
 impl Work {
+    /// Whether it deletes personal values.
+    pub(crate) fn is_erasure(&self) -> bool {
+        matches!(self, Self::Command(request, _) if matches!(request.command, Command::Erase(_)))
+    }
+
     /// What it is about, as it was asked: by names or ids that nobody has checked.
     pub fn object(&self) -> Option<String> {
         match self {

@@ -9,12 +9,16 @@ use domain::id::{TokenId, is_uuid_shaped};
 use domain::line::TYPES;
 use domain::scope::Scope;
 use domain::time::Timestamp;
-use eventlog::personal::Kind as PersonalKind;
 use projections::audit::{EventFilter, Kind, kind_of};
 use std::net::IpAddr;
 
 /// The longest text of an actor: a partner's name takes the most room.
 const ACTOR: usize = 256;
+/// The most commitments to one address that a filter takes: one for each day, writer and person.
+const MOST_ADDRESSES: u32 = 100_000;
+/// Why an address is refused that has more.
+const TOO_MANY: &str = "an address with at most 100,000 records there; name an `organization`, or leave it out and give \
+                        `actor`, `from` and `to`";
 
 /// The parameters that events and their stream have in common.
 pub(crate) struct Texts<'q> {
@@ -74,17 +78,22 @@ impl Texts<'_> {
 }
 
 impl Asked {
-    /// The filter at a place, with the commitments that stand for the address.
+    /// The filter at a place, with the commitments that stand for the address there. Those of other places are not looked
+    /// at: neither the answer nor its time tells whether anybody else knows the address.
     pub(crate) async fn at(&self, app: &App, place: Scope) -> Result<EventFilter, Problem> {
-        let addresses = match self.address {
-            Some(address) => {
-                let value = address.to_canonical().to_string();
-                let found = app.node().audit_log().commitments_to(PersonalKind::Address, value).await;
-                Some(found.map_err(|error| super::failed(&error))?)
-            }
-            None => None,
-        };
-        Ok(EventFilter { addresses, ..self.filter_at(place) })
+        let Some(address) = self.address else { return Ok(self.filter_at(place)) };
+        let value = address.to_canonical().to_string();
+        let organization = place.organization().map(|id| id.0);
+        let found = app
+            .node()
+            .audit_log()
+            .commitments_to_address(value.clone(), organization, MOST_ADDRESSES + 1)
+            .await;
+        let found = found.map_err(|error| super::failed(&error))?;
+        if found.len() > MOST_ADDRESSES as usize {
+            return Err(invalid("address", &value, TOO_MANY));
+        }
+        Ok(EventFilter { addresses: Some(found), ..self.filter_at(place) })
     }
 
     /// The filter at a place, without the address.

@@ -1,7 +1,7 @@
 //! The record, for who may audit it: events, the stream of them, and the views that they are found by.
 //!
 //! What is shown is the exact line. Whoever may audit a place sees the personal values of its lines as well, as long as
-//! nobody erased them.
+//! nobody erased them, and only those that the lines were written with.
 
 pub(crate) mod events;
 pub(crate) mod filter;
@@ -17,12 +17,12 @@ use crate::wire;
 use domain::authority::Caller;
 use domain::rejection::Rejection;
 use domain::state::State;
-use eventlog::personal::encode_commitment;
+use eventlog::personal::{Opened, encode_commitment};
 use projections::Failure;
 use projections::audit::{EventPage, Order, Summary};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// How long a read waits for the position that `at_least` asks for.
@@ -67,16 +67,23 @@ pub(crate) async fn view(
     }
     let values = values(app, &commitments).await?;
     let shown = lines.into_iter().zip(commitments).map(|((position, line), own)| {
-        let value = |commitment| Some((encode_commitment(&commitment), values.get(&commitment)?.clone()));
-        let personal = own.into_iter().filter_map(value).collect();
+        let (mut personal, mut erased, mut altered) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for commitment in own {
+            let text = encode_commitment(&commitment);
+            match values.get(&commitment) {
+                Some(Opened::Value(value)) => drop(personal.insert(text, value.clone())),
+                Some(Opened::Altered) => altered.push(text),
+                None => erased.push(text),
+            }
+        }
         let line = RawValue::from_string(line).map_err(|error| unread(position, &error))?;
-        Ok(wire::AuditEvent { position, personal, line })
+        Ok(wire::AuditEvent { position, personal, erased, altered, line })
     });
     shown.collect()
 }
 
 /// The personal values of some lines.
-async fn values(app: &App, of: &[Vec<[u8; 32]>]) -> Result<HashMap<[u8; 32], String>, Problem> {
+async fn values(app: &App, of: &[Vec<[u8; 32]>]) -> Result<HashMap<[u8; 32], Opened>, Problem> {
     let mut all: Vec<_> = of.iter().flatten().copied().collect();
     all.sort_unstable();
     all.dedup();

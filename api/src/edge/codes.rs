@@ -151,6 +151,9 @@ codes! {
     LAST_OWNER "last_owner" 409 "An organization keeps an owner":
         "The person is the only owner of an organization, which would be left without one.";
         "Make somebody else an owner first.";
+    STILL_MEMBER "still_member" 409 "The person is a member":
+        "Somebody who is a member of an organization cannot be erased: the members of an organization know each other, and whose tokens are whose.";
+        "Offboard the person first.";
     COUNT_CHANGED "count_changed" 409 "There are more or fewer of them now":
         "A change of many things names how many it expects, and there are no longer as many. Nothing was changed.";
         "Look at them again with `dry_run`, decide again, and send the change with the new count.";

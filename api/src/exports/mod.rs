@@ -8,6 +8,7 @@ pub(crate) mod export;
 mod file;
 pub(crate) mod manifest;
 mod parquet;
+pub(crate) mod personal;
 mod reading;
 mod row;
 

@@ -31,6 +31,6 @@ pub(crate) async fn list(
     };
     let read = Read::Invitations(organization.clone());
     let (mut page, position) = app.read(session, "invitations.list", read, query.at_least, look).await?;
-    people::open(&app, page.items.iter_mut().map(|one| &mut one.email).collect()).await;
+    people::open(&app, &mut page.items).await;
     Ok(Answer::ok(page, position))
 }

@@ -71,13 +71,14 @@ async fn send(app: &App, done: &mut Done) -> Option<Handover> {
     let found = app.node().live().read(|state| {
         let found = state.people().invitation(organization, id)?;
         let inviter = match found.inviter.by {
-            By::Session(user) => state.people().user(user).map(|user| user.email.to_string()),
+            By::Session(user) => state.people().user(user).map(|user| people::view_user(state, user)),
             _ => None,
         };
         Some((view(state, found, app.now()), found.inviter.by.to_string(), inviter))
     });
     let (mut invitation, by, mut inviter) = found?;
-    people::open(app, vec![&mut invitation.email, &mut inviter]).await;
+    people::open(app, [&mut invitation]).await;
+    people::open(app, inviter.as_mut()).await;
     let Some(to) = invitation.email.as_deref().and_then(mail::address) else {
         return Some(Handover::Refused);
     };
@@ -88,7 +89,7 @@ async fn send(app: &App, done: &mut Done) -> Option<Handover> {
         organization: &invitation.organization,
         project: invitation.project.as_deref(),
         role: &invitation.role,
-        inviter: inviter.as_deref().unwrap_or(&by),
+        inviter: inviter.as_ref().and_then(|inviter| inviter.email.as_deref()).unwrap_or(&by),
         expires_at: &invitation.expires_at,
         text: &text,
     };

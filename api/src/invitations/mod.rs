@@ -40,6 +40,8 @@ pub(crate) fn view(state: &State, invitation: &Invitation, at: Timestamp) -> wir
     wire::Invitation {
         id: invitation.id.0,
         email: Some(invitation.email.to_string()),
+        erased: Vec::new(),
+        altered: Vec::new(),
         organization,
         project,
         role: invitation.role.to_string(),
@@ -71,7 +73,7 @@ async fn changed(
         .live()
         .read(|state| state.people().invitation(organization, id).map(|found| view(state, found, at)));
     let mut invitation = found.ok_or_else(|| Problem::new(codes::NOT_FOUND))?;
-    people::open(app, vec![&mut invitation.email]).await;
+    people::open(app, [&mut invitation]).await;
     invitation.mail = mail.map(|handover| handover.name().to_owned());
     invitation.secret = done.secret;
     let revision = invitation.revision;

@@ -34,7 +34,7 @@ pub(crate) async fn show(
     };
     let read = Read::Invitation(organization.clone(), id);
     let (mut found, position) = app.read(session, "invitations.show", read, query.at_least, look).await?;
-    people::open(&app, vec![&mut found.email]).await;
+    people::open(&app, [&mut found]).await;
     let revision = found.revision;
     Ok(Answer::ok(found, position).revision(revision))
 }

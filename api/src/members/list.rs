@@ -32,6 +32,6 @@ pub(crate) async fn list(
     };
     let read = Read::Members(organization.clone());
     let (mut page, position) = app.read(session, "members.list", read, query.at_least, look).await?;
-    people::open(&app, super::personal(&mut page.items)).await;
+    people::open(&app, &mut page.items).await;
     Ok(Answer::ok(page, position))
 }

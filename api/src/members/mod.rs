@@ -19,17 +19,14 @@ pub(crate) fn view(state: &State, member: &Member) -> wire::Member {
         email: user.map(|user| user.email.to_string()),
         email_verified: user.is_some_and(|user| user.email_verified),
         name: user.and_then(|user| user.name.as_deref()).map(str::to_owned),
+        erased: Vec::new(),
+        altered: Vec::new(),
         organization,
         project,
         role: member.role.to_string(),
         since: member.since.to_string(),
         revision: member.revision,
     }
-}
-
-/// The fields of a list of members that hold commitments.
-pub(crate) fn personal(members: &mut [wire::Member]) -> Vec<&mut Option<String>> {
-    members.iter_mut().flat_map(|member| [&mut member.email, &mut member.name]).collect()
 }
 
 fn read_user(text: &str) -> Result<UserId, crate::edge::Problem> {

@@ -44,6 +44,6 @@ pub(crate) async fn show(
     };
     let read = Read::Member(organization.clone(), user);
     let (mut found, position) = app.read(session, "members.show", read, query.at_least, look).await?;
-    people::open(&app, super::personal(&mut found.members)).await;
+    people::open(&app, &mut found.members).await;
     Ok(Answer::ok(found, position))
 }

@@ -49,7 +49,7 @@ pub(crate) async fn update(
         member.map(|member| super::view(state, member))
     });
     let mut member = found.ok_or_else(|| Problem::new(codes::NOT_FOUND))?;
-    people::open(&app, super::personal(std::slice::from_mut(&mut member))).await;
+    people::open(&app, [&mut member]).await;
     let revision = member.revision;
     Ok(Answer::ok(member, done.position).revision(revision))
 }

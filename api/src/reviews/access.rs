@@ -72,7 +72,7 @@ pub(crate) async fn review(
     let mut review = wire::AccessReview { organization, at, uses_through, items, next_cursor };
     let persons =
         review.items.iter_mut().flat_map(|item| item.answers_for.iter_mut().chain(&mut item.confirm));
-    people::open(&app, persons.flat_map(|person| [&mut person.email, &mut person.name]).collect()).await;
+    people::open(&app, persons.collect::<Vec<_>>()).await;
     Ok(Answer::ok(review, position))
 }
 
@@ -171,5 +171,7 @@ fn person(state: &State, user: UserId) -> wire::Person {
         user: user.0,
         email: known.map(|known| known.email.to_string()),
         name: known.and_then(|known| known.name.as_deref()).map(str::to_owned),
+        erased: Vec::new(),
+        altered: Vec::new(),
     }
 }

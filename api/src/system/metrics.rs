@@ -1,6 +1,7 @@
 use crate::app::App;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use eventlog::Log;
 use http::header::CONTENT_TYPE;
 use projections::Live;
 use prometheus_client::collector::Collector;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Reads the node's counts when the metrics are asked for: counting costs the hot path nothing more.
-struct NodeCollector(Arc<Live>);
+struct NodeCollector(Arc<Live>, Log);
 
 impl fmt::Debug for NodeCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,6 +39,14 @@ impl Collector for NodeCollector {
             let counter = ConstCounter::new(count.load(Relaxed));
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
+        let altered = ConstCounter::new(self.1.altered_values());
+        let help = "Personal values that were read and are not those that their lines were written with";
+        altered.encode(encoder.encode_descriptor(
+            "personal_altered",
+            help,
+            None,
+            altered.metric_type(),
+        )?)?;
         let (tokens, version) = self.0.read(|state| (state.tokens().len() as u64, state.version()));
         let gauges = [
             (
@@ -85,8 +94,8 @@ impl Collector for NodeCollector {
 }
 
 /// Puts the node's counts among the metrics.
-pub(crate) fn register(registry: &mut Registry, live: &Arc<Live>) {
-    registry.register_collector(Box::new(NodeCollector(Arc::clone(live))));
+pub(crate) fn register(registry: &mut Registry, live: &Arc<Live>, log: &Log) {
+    registry.register_collector(Box::new(NodeCollector(Arc::clone(live), log.clone())));
 }
 
 /// The metrics in the OpenMetrics text format.

@@ -6,6 +6,7 @@ use crate::edge::extract::Json;
 use crate::error::{invalid, problem};
 use crate::limits::Limited;
 use crate::page;
+use crate::people;
 use crate::respond::Answer;
 use crate::wire;
 use axum::extract::State;
@@ -17,7 +18,6 @@ use domain::import::{Algorithm, Digest};
 use domain::query::Read;
 use domain::rejection::Rejection;
 use domain::state;
-use eventlog::personal::decode_commitment;
 use futures_util::future::join_all;
 use projections::{Outcome, Work};
 use std::num::NonZeroU32;
@@ -139,11 +139,8 @@ pub(super) async fn add_owner(app: &App, token: &mut wire::Token, id: TokenId) {
     let Some(imported) = &mut token.imported else { return };
     let owner =
         app.node().live().read(|state| state.imports().of(id).and_then(|imported| imported.owner.clone()));
-    let Some(commitment) = owner.as_deref().and_then(decode_commitment) else { return };
-    match app.node().log().personal_value(&commitment).await {
-        Ok(value) => imported.owner = value,
-        Err(error) => tracing::warn!(%error, "who owned an imported token could not be read"),
-    }
+    imported.owner = owner.map(Into::into);
+    people::open(app, [imported]).await;
 }
 
 fn read(app: &App, key: wire::ImportKey) -> Result<Import, Problem> {

@@ -65,6 +65,8 @@ pub(crate) fn view(state: &State, token: &Arc<Token>, at: Timestamp) -> wire::To
         imported: state.imports().of(token.id).map(|imported| wire::Imported {
             algorithm: imported.algorithm.as_str().to_owned(),
             owner: None,
+            erased: Vec::new(),
+            altered: Vec::new(),
             created_at: imported.created_at.map(|time| time.to_string()),
         }),
         not_before: token.not_before.map(|time| time.to_string()),
@@ -127,9 +129,14 @@ fn traceable(app: &App, session: &Session, ids: &[TokenId]) -> HashSet<TokenId> 
 }
 
 fn view_moment(moment: Moment, is_traceable: bool) -> wire::Presentation {
-    let Moment { at, code, permission, address, agent } = moment;
-    let (address, agent) = if is_traceable { (address, agent) } else { (None, None) };
-    wire::Presentation { at: at.to_string(), code, permission, address, agent }
+    let Moment { at, code, permission, address, agent, erased, altered } = moment;
+    let presented =
+        wire::Presentation { at: at.to_string(), code, permission, ..wire::Presentation::default() };
+    if !is_traceable {
+        return presented;
+    }
+    let own = |fields: Vec<&'static str>| fields.into_iter().map(str::to_owned).collect();
+    wire::Presentation { address, agent, erased: own(erased), altered: own(altered), ..presented }
 }
 
 fn view_day((day, used, refused): (i64, u64, u64)) -> wire::DayOfUse {

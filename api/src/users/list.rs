@@ -27,7 +27,6 @@ pub(crate) async fn list(
         Ok(page::cut(found, limit, |found| found.id, |found| people::view_user(state, found)))
     };
     let (mut page, position) = app.read(session, "users.list", Read::Users, query.at_least, look).await?;
-    people::open(&app, page.items.iter_mut().flat_map(|user| [&mut user.email, &mut user.name]).collect())
-        .await;
+    people::open(&app, &mut page.items).await;
     Ok(Answer::ok(page, position))
 }

@@ -27,7 +27,7 @@ pub(crate) async fn show(
     let look =
         |state: &_, caller: &_| query::user(state, caller, id).map(|found| people::view_user(state, found));
     let (mut found, position) = app.read(session, "users.show", Read::User(id), query.at_least, look).await?;
-    people::open(&app, vec![&mut found.email, &mut found.name]).await;
+    people::open(&app, [&mut found]).await;
     let revision = found.revision;
     Ok(Answer::ok(found, position).revision(revision))
 }

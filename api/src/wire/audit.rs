@@ -12,6 +12,12 @@ pub struct AuditEvent {
     /// the caller may not see.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub personal: BTreeMap<String, String>,
+    /// The commitments of the line whose values were erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<String>,
+    /// The commitments of the line for which another value is kept than it was written with: somebody has changed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub altered: Vec<String>,
     /// The exact line. `docs/events.md` has every shape.
     #[schema(value_type = Object)]
     pub line: Box<RawValue>,

@@ -32,3 +32,31 @@ pub struct ExportManifest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consistency: Vec<String>,
 }
+
+/// What stands behind the commitments of some lines, in the order of the commitments.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PersonalValues {
+    /// The position before which those lines end.
+    pub until_position: u64,
+    /// The size of the log.
+    pub size: u64,
+    /// The values that were not erased.
+    pub items: Vec<PersonalValue>,
+}
+
+/// A personal value as it is kept. It is the one that its lines were written with where `commitment` is SHA-256 of `salt`,
+/// `kind`, a zero byte and `value`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PersonalValue {
+    /// As lines carry it: base64url.
+    pub commitment: String,
+    /// 16 bytes, base64url.
+    pub salt: String,
+    /// `address`, `agent`, `email` or `name`.
+    #[schema(example = "address")]
+    pub kind: String,
+    /// The value.
+    #[schema(example = "192.0.2.7")]
+    pub value: String,
+}

@@ -89,6 +89,14 @@ pub struct Imported {
     /// Who owned it; absent in lists, and where it was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// Which of the fields above are absent because they were erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub erased: Vec<String>,
+    /// Which of them are absent because what is kept is not what the line was written with: somebody has changed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub altered: Vec<String>,
     /// When it was issued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,

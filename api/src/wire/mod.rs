@@ -25,7 +25,7 @@ pub use crate::page::Page;
 pub use audit::{AuditEvent, AuditGeneration, AuditViews};
 pub use ends::{Contents, Delete, OrganizationStatus, StatusChange, Suspend, TokenCounts};
 pub use explain::{AllowingGrant, Draft, Explain, ExplainedLink, Explanation};
-pub use export::ExportManifest;
+pub use export::{ExportManifest, PersonalValue, PersonalValues};
 pub use history::{AccessChange, AccessDiff, AsOf, Moment, PastMember, WhoCould};
 pub use import::{Import, ImportAnswer, ImportKey, ImportOutcome, Imported};
 pub use instance::{Answers, Instance, InstanceChange, Policy, PolicyChange};
@@ -33,8 +33,8 @@ pub use leak::{Leak, LeakReport};
 pub use lineage::{Lineage, LineageNode};
 pub use organization::{NewOrganization, NewProject, Organization, Project, Rename};
 pub use people::{
-    AcceptInvitation, Departure, Invitation, Member, Memberships, NewInvitation, Offboard, ReissueInvitation,
-    RemoveMember, SetMemberRole, User,
+    AcceptInvitation, Departure, Erase, Erasure, Invitation, Member, Memberships, NewInvitation, Offboard,
+    ReissueInvitation, RemoveMember, SetMemberRole, User,
 };
 pub use policy::{OrganizationPolicy, OrganizationPolicyChange, PolicyHits, Sweep, Swept, SweptToken};
 pub use problem::{FieldProblem, Problem};

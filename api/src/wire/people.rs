@@ -1,5 +1,6 @@
 use super::Token;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -12,6 +13,14 @@ pub struct Invitation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "ada@example.org")]
     pub email: Option<String>,
+    /// Which of the fields above are absent because they were erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub erased: Vec<String>,
+    /// Which of them are absent because what is kept is not what the line was written with: somebody has changed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub altered: Vec<String>,
     /// The name of the organization.
     #[schema(example = "acme")]
     pub organization: String,
@@ -108,6 +117,14 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "Ada Lovelace")]
     pub name: Option<String>,
+    /// Which of the fields above are absent because they were erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub erased: Vec<String>,
+    /// Which of them are absent because what is kept is not what the line was written with: somebody has changed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub altered: Vec<String>,
     /// The name of the organization.
     #[schema(example = "acme")]
     pub organization: String,
@@ -200,6 +217,14 @@ pub struct User {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "Ada Lovelace")]
     pub name: Option<String>,
+    /// Which of the fields above are absent because they were erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub erased: Vec<String>,
+    /// Which of them are absent because what is kept is not what the line was written with: somebody has changed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub altered: Vec<String>,
     /// The names of the organizations in which the person has a role.
     pub organizations: Vec<String>,
     /// When the person first accepted an invitation.
@@ -208,6 +233,42 @@ pub struct User {
     /// When the person left the whole instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offboarded_at: Option<String>,
+    /// When what was kept about the person was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<String>,
     /// Which change of the person this is; the `ETag` says the same.
     pub revision: u64,
+}
+
+/// Whose values are kept no longer: a person's by its id, or everybody's who has or was invited by a mail address.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "ada@example.org", "dry_run": true}))]
+pub struct Erase {
+    /// The person's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The mail address, in upper and lower case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Only say what would be erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// What was erased, or would be. Nothing of it is left for a person who was erased before, or whom nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Erasure {
+    /// Whether nothing has happened yet.
+    pub dry_run: bool,
+    /// The person's ids: several where it accepted invitations to one mail address without a session, and none where it
+    /// never accepted any.
+    pub users: Vec<Uuid>,
+    /// How many invitations there are to the mail address, or were accepted by the person.
+    pub invitations: u64,
+    /// The names of the organizations that they are of.
+    pub organizations: Vec<String>,
+    /// How many values of which kind: `address`, `agent`, `email`, `name`. Counted right before.
+    #[schema(example = json!({"address": 3, "agent": 2, "email": 1, "name": 1}))]
+    pub values: BTreeMap<String, u64>,
 }

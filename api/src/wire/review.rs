@@ -75,4 +75,12 @@ pub struct Person {
     /// The person's name; absent when it was not said, or was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Which of the fields above are absent because they were erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub erased: Vec<String>,
+    /// Which of them are absent because what is kept is not what the line was written with: somebody has changed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub altered: Vec<String>,
 }

@@ -157,6 +157,14 @@ pub struct Presentation {
     /// The user agent, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// Which of the fields above are absent because they were erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub erased: Vec<String>,
+    /// Which of them are absent because what is kept is not what the line was written with: somebody has changed it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!([]))]
+    pub altered: Vec<String>,
 }
 
 /// How often a token was presented on a day.

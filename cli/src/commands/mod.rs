@@ -46,7 +46,7 @@ pub(crate) enum Command {
     #[command(subcommand, alias = "members")]
     Member(member::Command),
     /// Persons, whichever organizations they are members of
-    #[command(subcommand, alias = "users")]
+    #[command(subcommand, visible_alias = "person", aliases = ["users", "persons", "people"])]
     User(user::Command),
     /// Tokens, from their minting to their end
     #[command(subcommand, alias = "tokens")]

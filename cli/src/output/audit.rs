@@ -1,6 +1,7 @@
 //! How lines of the log are shown to people.
 
 use super::escape::escape;
+use super::people::kept;
 use super::rows::Row;
 use super::table::{NOTHING, Tone};
 use super::times::ago;
@@ -36,14 +37,12 @@ impl<'e> Line<'e> {
         }
     }
 
-    /// The value that stands beside the log for a commitment; `erased` where there is none any more.
+    /// The value that stands beside the log for a commitment; `erased` where there is none any more, and `altered` where
+    /// it is another one.
     fn personal(&self, pointer: &str) -> String {
         let commitment = self.text(pointer);
-        match self.event.personal.get(&commitment) {
-            Some(value) => value.clone(),
-            None if commitment.is_empty() || self.event.personal.is_empty() => String::new(),
-            None => "erased".to_owned(),
-        }
+        let AuditEvent { personal, erased, altered, .. } = self.event;
+        kept(&commitment, personal.get(&commitment).map(String::as_str), erased, altered)
     }
 
     /// The first of some keys that the line has.
@@ -183,6 +182,7 @@ mod tests {
             let event: AuditEvent = serde_json::from_str(&json).unwrap();
             Line::of(&event).personal("/actor/address")
         };
-        assert_eq!((of(r#","personal":{"d":"x"}"#), of("")), ("erased".to_owned(), String::new()));
+        assert_eq!((of(r#","erased":["c"]"#), of("")), ("erased".to_owned(), String::new()));
+        assert_eq!(of(r#","altered":["c"]"#), "altered");
     }
 }

@@ -3,7 +3,7 @@
 use super::rows::{Row, plain, scope};
 use super::table::Tone;
 use super::times::{ago, exact, relative};
-use api::wire::{Departure, Invitation, Member, Memberships, Status, Token, User};
+use api::wire::{Departure, Erasure, Invitation, Member, Memberships, Status, Token, User};
 use domain::time::Timestamp;
 
 /// `acme` or `acme/web`.
@@ -13,6 +13,17 @@ fn place(organization: &str, project: Option<&str>) -> String {
 
 fn text(value: Option<&str>) -> String {
     value.unwrap_or_default().to_owned()
+}
+
+/// A personal value; where there is none, a word that says why.
+pub(crate) fn kept(name: &str, value: Option<&str>, erased: &[String], altered: &[String]) -> String {
+    let names = |all: &[String]| all.iter().any(|one| one == name);
+    match value {
+        Some(value) => value.to_owned(),
+        None if names(altered) => "altered".to_owned(),
+        None if names(erased) => "erased".to_owned(),
+        None => String::new(),
+    }
 }
 
 /// A token in one line: `ID ci (acme/web)`, with what has become of it.
@@ -33,7 +44,7 @@ impl Row for Invitation {
         let tone = if self.status == "open" { Tone::Plain } else { Tone::Ended };
         vec![
             plain(self.id),
-            plain(text(self.email.as_deref())),
+            plain(kept("email", self.email.as_deref(), &self.erased, &self.altered)),
             plain(place(&self.organization, self.project.as_deref())),
             plain(&self.role),
             (self.status.clone(), tone),
@@ -47,7 +58,7 @@ impl Row for Invitation {
     fn details(&self, now: Timestamp) -> Vec<(&'static str, String)> {
         vec![
             ("ID", self.id.to_string()),
-            ("EMAIL", text(self.email.as_deref())),
+            ("EMAIL", kept("email", self.email.as_deref(), &self.erased, &self.altered)),
             ("PLACE", place(&self.organization, self.project.as_deref())),
             ("ROLE", self.role.clone()),
             ("STATUS", self.status.clone()),
@@ -75,8 +86,8 @@ impl Row for Member {
     fn cells(&self, now: Timestamp) -> Vec<(String, Tone)> {
         vec![
             plain(self.user),
-            plain(text(self.email.as_deref())),
-            plain(text(self.name.as_deref())),
+            plain(kept("email", self.email.as_deref(), &self.erased, &self.altered)),
+            plain(kept("name", self.name.as_deref(), &self.erased, &self.altered)),
             plain(place(&self.organization, self.project.as_deref())),
             plain(&self.role),
             plain(ago(&self.since, now)),
@@ -86,8 +97,8 @@ impl Row for Member {
     fn details(&self, now: Timestamp) -> Vec<(&'static str, String)> {
         vec![
             ("USER", self.user.to_string()),
-            ("EMAIL", text(self.email.as_deref())),
-            ("NAME", text(self.name.as_deref())),
+            ("EMAIL", kept("email", self.email.as_deref(), &self.erased, &self.altered)),
+            ("NAME", kept("name", self.name.as_deref(), &self.erased, &self.altered)),
             ("PLACE", place(&self.organization, self.project.as_deref())),
             ("ROLE", self.role.clone()),
             ("SINCE", exact(&self.since, now)),
@@ -109,10 +120,15 @@ impl Row for Memberships {
 
     fn details(&self, _: Timestamp) -> Vec<(&'static str, String)> {
         let first = self.members.first();
+        let own = |name, value: fn(&Member) -> &Option<String>| {
+            let shown =
+                |member: &Member| kept(name, value(member).as_deref(), &member.erased, &member.altered);
+            first.map(shown).unwrap_or_default()
+        };
         let mut all = vec![
             ("USER", self.user.to_string()),
-            ("EMAIL", text(first.and_then(|member| member.email.as_deref()))),
-            ("NAME", text(first.and_then(|member| member.name.as_deref()))),
+            ("EMAIL", own("email", |member| &member.email)),
+            ("NAME", own("name", |member| &member.name)),
         ];
         let role = |member: &Member| {
             format!("{} ({})", member.role, place(&member.organization, member.project.as_deref()))
@@ -147,25 +163,26 @@ impl Row for Departure {
 
 impl Row for User {
     const COLUMNS: &'static [&'static str] =
-        &["ID", "EMAIL", "NAME", "ORGANIZATIONS", "CREATED", "OFFBOARDED"];
+        &["ID", "EMAIL", "NAME", "ORGANIZATIONS", "CREATED", "OFFBOARDED", "ERASED"];
 
     fn cells(&self, now: Timestamp) -> Vec<(String, Tone)> {
         let left = self.offboarded_at.as_deref().map(|time| ago(time, now)).unwrap_or_default();
         vec![
             plain(self.id),
-            plain(text(self.email.as_deref())),
-            plain(text(self.name.as_deref())),
+            plain(kept("email", self.email.as_deref(), &self.erased, &self.altered)),
+            plain(kept("name", self.name.as_deref(), &self.erased, &self.altered)),
             plain(self.organizations.join(" ")),
             plain(ago(&self.created_at, now)),
             (left, if self.offboarded_at.is_some() { Tone::Ended } else { Tone::Plain }),
+            (self.erased_at.as_deref().map(|time| ago(time, now)).unwrap_or_default(), Tone::Ended),
         ]
     }
 
     fn details(&self, now: Timestamp) -> Vec<(&'static str, String)> {
         vec![
             ("ID", self.id.to_string()),
-            ("EMAIL", text(self.email.as_deref())),
-            ("NAME", text(self.name.as_deref())),
+            ("EMAIL", kept("email", self.email.as_deref(), &self.erased, &self.altered)),
+            ("NAME", kept("name", self.name.as_deref(), &self.erased, &self.altered)),
             ("ORGANIZATIONS", self.organizations.join(" ")),
             ("CREATED", exact(&self.created_at, now)),
             ("REVISION", self.revision.to_string()),
@@ -174,5 +191,39 @@ impl Row for User {
 
     fn id(&self) -> String {
         self.id.to_string()
+    }
+}
+
+impl Row for Erasure {
+    const COLUMNS: &'static [&'static str] = &["PERSON", "INVITATIONS", "ORGANIZATIONS", "VALUES"];
+
+    fn cells(&self, _: Timestamp) -> Vec<(String, Tone)> {
+        vec![
+            plain(self.id()),
+            plain(self.invitations.to_string()),
+            plain(self.organizations.join(" ")),
+            plain(self.values.values().sum::<u64>().to_string()),
+        ]
+    }
+
+    fn details(&self, _: Timestamp) -> Vec<(&'static str, String)> {
+        let is_nothing = self.users.is_empty() && self.invitations == 0 && self.values.is_empty();
+        let done = match (self.dry_run, is_nothing) {
+            (_, true) => "nothing is kept: erased before, or never known",
+            (true, _) => "nothing yet: this is what would be erased",
+            (false, _) => "erased",
+        };
+        let values = self.values.iter().map(|(kind, count)| format!("{count} {kind}"));
+        vec![
+            ("PERSON", self.id()),
+            ("INVITATIONS", self.invitations.to_string()),
+            ("ORGANIZATIONS", self.organizations.join(" ")),
+            ("VALUES", values.collect::<Vec<_>>().join(", ")),
+            ("DONE", done.to_owned()),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.users.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 }

@@ -1,5 +1,6 @@
 //! How the things of the API are shown to people.
 
+use super::people::kept;
 use super::table::Tone;
 use super::times::{ago, exact, relative};
 use api::wire::{
@@ -208,7 +209,8 @@ impl Row for Leak {
 
 /// Where an imported token comes from.
 fn imported(imported: &Imported) -> String {
-    let owner = imported.owner.as_ref().map(|owner| format!(", of {owner}")).unwrap_or_default();
+    let owner = kept("owner", imported.owner.as_deref(), &imported.erased, &imported.altered);
+    let owner = if owner.is_empty() { owner } else { format!(", of {owner}") };
     let issued = imported.created_at.as_ref().map(|time| format!(", issued {time}")).unwrap_or_default();
     format!("by {}{owner}{issued}", imported.algorithm)
 }
@@ -219,7 +221,12 @@ const SHOWN_DAYS: usize = 7;
 fn presentation(names: [&'static str; 3], of: &Presentation) -> [(&'static str, String); 3] {
     let [permission, address, agent] = names;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    [(permission, text(&of.permission)), (address, text(&of.address)), (agent, text(&of.agent))]
+    let own = |name, value: &Option<String>| kept(name, value.as_deref(), &of.erased, &of.altered);
+    [
+        (permission, text(&of.permission)),
+        (address, own("address", &of.address)),
+        (agent, own("agent", &of.agent)),
+    ]
 }
 
 /// `instance`, `acme` or `acme/web`.

@@ -212,7 +212,7 @@ pub(super) fn repeated_place(state: &State, subject: Subject, place: &ScopeText)
 }
 
 /// Where a person is a member or, if something is to become of them, answers for tokens.
-fn places_of(state: &State, user: UserId, fate: Fate) -> BTreeSet<OrganizationId> {
+pub(super) fn places_of(state: &State, user: UserId, fate: Fate) -> BTreeSet<OrganizationId> {
     let mut organizations = state.people().organizations_of(user);
     organizations.retain(|id| state.end_of(Scope::Organization(*id)).is_none());
     if fate != Fate::Keep {

@@ -5,6 +5,7 @@
 //! being done again.
 
 mod ends;
+mod erase;
 mod import;
 mod instance;
 mod invitation;
@@ -20,6 +21,7 @@ mod sweep;
 mod token;
 
 pub use ends::{DeleteOrganization, DeleteProject, RestoreOrganization, SuspendOrganization};
+pub use erase::{Erase, Erasing, Found};
 pub use import::Import;
 pub use instance::{ChangePolicy, Resume, Start};
 pub(crate) use invitation::find_invitation;
@@ -129,6 +131,8 @@ pub enum Command {
     RemoveMember(RemoveMember),
     /// End all memberships of a person.
     Offboard(Offboard),
+    /// Keep a person's values no longer.
+    Erase(Erase),
     /// Begin a token.
     Mint(Mint),
     /// Begin a token that can do no more than the caller, and ends with it.
@@ -173,6 +177,7 @@ impl Command {
             Self::Invite(_) | Self::Reissue(_) | Self::Withdraw(_) => Some("members:invite"),
             Self::SetMemberRole(_) => Some("members:update"),
             Self::RemoveMember(_) | Self::Offboard(_) => Some("members:remove"),
+            Self::Erase(_) => Some(erase::PERMISSION),
             Self::Mint(_) => Some("tokens:mint"),
             Self::Import(_) => Some("tokens:import"),
             Self::Update(_) => Some("tokens:update"),
@@ -222,6 +227,8 @@ impl Command {
                 Some(format!("{} user:{user}", place.object()))
             }
             Self::Offboard(offboard) => Some(format!("user:{}", offboard.user)),
+            // The mail address of somebody who is looked for by it stands on no record.
+            Self::Erase(erase) => erase.user.map(|user| format!("user:{user}")),
             Self::RevokeTokens(revoke) => Some(revoke.filter.scope.object()),
             Self::Update(Update { token, .. })
             | Self::Rotate(Rotate { token, .. })
@@ -243,6 +250,8 @@ pub struct Decision {
     pub subject: Subject,
     /// The tokens that somebody who leaves answered for, for the answer: the first 1,000 live ones.
     pub tokens: Vec<TokenId>,
+    /// The personal values that are deleted with it.
+    pub erases: Option<Erasing>,
     /// The secret to hand out.
     pub secret: Option<Secret>,
     /// Goes into the first event's line.
@@ -259,6 +268,7 @@ impl Decision {
             elsewhere: Vec::new(),
             subject,
             tokens: Vec::new(),
+            erases: None,
             secret: None,
             idempotency: None,
             repeated: false,
@@ -338,6 +348,7 @@ pub fn decide(
         Command::Offboard(offboard) => {
             member::offboard(state, caller, at, offboard, request.expected_revision)
         }
+        Command::Erase(erase) => erase::erase(state, caller, at, erase),
         Command::Mint(mint) => mint::mint(state, caller, at, mint),
         Command::Import(import) => import::import(state, caller, at, import),
         Command::Narrow(narrow) => mint::narrow(state, caller, at, narrow),
@@ -422,6 +433,7 @@ fn authorize_repeated(
             require("members:remove", found)
         }
         Command::Offboard(offboard) => member::authorize_offboard(state, caller, offboard),
+        Command::Erase(_) => erase::authorize(state, caller),
         Command::Narrow(_) => mint::authorize_narrow(caller).map(drop),
         Command::Update(update) => find_token(state, caller, update.token, "tokens:update").map(drop),
         Command::Rotate(rotate) => token::authorize_rotate(state, caller, rotate).map(drop),

@@ -77,7 +77,8 @@ impl State {
             | Event::InvitationAccepted(_)
             | Event::MemberRoleChanged(_)
             | Event::MemberRemoved(_)
-            | Event::UserOffboarded { .. } => self.apply_people(line),
+            | Event::UserOffboarded { .. }
+            | Event::PersonErased(_) => self.apply_people(line),
             Event::TokenMinted(minted) => self.mint(line, minted),
             Event::TokenImported(imported) => self.import(line, imported),
             Event::TokenDescribed { token, after, .. } => self.change_token(*token, |token| {

@@ -36,6 +36,8 @@ pub struct User {
     pub created_at: Timestamp,
     /// When the person left the whole instance.
     pub offboarded_at: Option<Timestamp>,
+    /// When what was kept about the person was erased.
+    pub erased_at: Option<Timestamp>,
     /// The version after the event that last changed it.
     pub revision: u64,
 }
@@ -267,6 +269,11 @@ impl People {
             .map_while(move |(key, invitation)| (key.0 == organization).then_some(invitation))
     }
 
+    /// All invitations, of every organization.
+    pub fn invitations(&self) -> impl Iterator<Item = &Arc<Invitation>> {
+        self.invitations.values()
+    }
+
     fn put_user(&mut self, user: User) -> PeopleUndo {
         PeopleUndo::User(user.id, self.users.insert(user.id, Arc::new(user)))
     }
@@ -340,6 +347,9 @@ impl State {
         if let Event::UserOffboarded { user } = &line.event {
             return self.offboard(line, *user);
         }
+        if let (Event::PersonErased(erased), None) = (&line.event, line.org) {
+            return erased.users.iter().try_for_each(|user| self.erase(line, *user));
+        }
         let organization = line.org.filter(|id| self.organization(*id).is_some());
         let organization = organization
             .ok_or_else(|| Corrupt("a member or an invitation is of no organization".to_owned()))?;
@@ -411,6 +421,7 @@ impl State {
                 name: accepted.name.clone(),
                 created_at: line.at,
                 offboarded_at: None,
+                erased_at: None,
                 revision: self.version(),
             });
             self.keep(|| Undo::People(undo));
@@ -518,6 +529,14 @@ impl State {
         let user = self.people.user(id).ok_or_else(|| missing("user", id))?;
         let left = User { offboarded_at: Some(line.at), revision: self.version(), ..(**user).clone() };
         let undo = self.people.put_user(left);
+        self.keep(|| Undo::People(undo));
+        Ok(())
+    }
+
+    fn erase(&mut self, line: &Line, id: UserId) -> Result<(), Corrupt> {
+        let user = self.people.user(id).ok_or_else(|| missing("user", id))?;
+        let erased = User { erased_at: Some(line.at), revision: self.version(), ..(**user).clone() };
+        let undo = self.people.put_user(erased);
         self.keep(|| Undo::People(undo));
         Ok(())
     }

@@ -330,7 +330,7 @@ packed_struct!(Suspension { at, by, note });
 packed_struct!(Revocation { at, by, reason, note, cause, cascade, version });
 packed_struct!(OldSecret { hash, secret, since, valid_until });
 packed_struct!(Role { organization, name, level, permissions, created_at, created_by, revision });
-packed_struct!(User { id, email, email_verified, name, created_at, offboarded_at, revision });
+packed_struct!(User { id, email, email_verified, name, created_at, offboarded_at, erased_at, revision });
 packed_struct!(Member { user, place, role, since, revision });
 packed_struct!(Inviter { by, token });
 packed_struct!(Invitation { id, place, role, email, issue, inviter, created_at, end, revision });

@@ -26,7 +26,7 @@ pub(crate) fn draft(random: &Random, count: u32, lifecycle: u32) -> Draft {
         write!(lines, "{separator}{}", line(kind, number)).unwrap();
     }
     let id = random.uuid_v7(1_795_000_000_000_000);
-    Draft { id, lines, count, lifecycle, personal: vec![], sealed: vec![] }
+    Draft { id, lines, count, lifecycle, personal: vec![], sealed: vec![], erases: None }
 }
 
 /// The place of an append that must succeed.

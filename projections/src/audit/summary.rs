@@ -124,13 +124,26 @@ impl<'a> Summary<'a> {
         self.uses().find(|(used, _)| *used == token).map(|(_, outcome)| outcome)
     }
 
-    /// The commitments in it. A text that somebody wrote is none, whatever it looks like: it may be another's.
+    /// The commitments in it.
     pub fn commitments(&self) -> impl Iterator<Item = [u8; 32]> {
-        let client = self.client.iter().flat_map(|client| [&client.address, &client.agent]);
-        let name = Some(&self.name).filter(|_| self.kind == "InvitationAccepted");
-        let texts =
-            [&self.actor.address, &self.actor.agent, &self.owner, &self.email].into_iter().chain(name);
-        texts.chain(client).flatten().filter_map(|text| decode_commitment(text))
+        self.named_commitments().map(|(_, commitment)| commitment)
+    }
+
+    /// The same with the keys under which they stand. A text that somebody wrote is none, whatever it looks like: it may
+    /// be another's.
+    pub fn named_commitments(&self) -> impl Iterator<Item = (&'static str, [u8; 32])> {
+        let name = self.name.as_ref().filter(|_| self.kind == "InvitationAccepted");
+        let client = self.client.as_ref();
+        let texts = [
+            ("actor.address", self.actor.address.as_ref()),
+            ("actor.agent", self.actor.agent.as_ref()),
+            ("owner", self.owner.as_ref()),
+            ("email", self.email.as_ref()),
+            ("name", name),
+            ("client.address", client.and_then(|client| client.address.as_ref())),
+            ("client.agent", client.and_then(|client| client.agent.as_ref())),
+        ];
+        texts.into_iter().filter_map(|(key, text)| Some((key, decode_commitment(text?)?)))
     }
 }
 

@@ -5,7 +5,7 @@
 mod record;
 
 use crate::live::Live;
-use crate::people::{Commitment, People};
+use crate::people::{Commitment, People, Whose, erasure};
 use crate::seal::SealKey;
 use crate::usage::{Seen, Tallies, count_use};
 use crate::work::{Answered, Call, Failure, Inquiry, Outcome, Presented, Work};
@@ -21,8 +21,9 @@ use domain::secret::Secret;
 use domain::state::{Corrupt, InvitationEnd, State};
 use domain::time::Timestamp;
 use domain::verify::{self, Place, Verdict};
-use eventlog::{Draft, Personal, Random, Sealed};
-use record::{Refusal, permission_of};
+use eventlog::personal::Kind;
+use eventlog::{Draft, Erasure, Personal, Random, Sealed};
+use record::{Refusal, permission_of, person_of};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub(crate) struct Batch<'a> {
     sealed: Vec<Sealed>,
     /// What commands brought along.
     personal: Vec<Personal>,
+    /// What goes with an erasure, which stands alone in its batch.
+    erases: Option<Erasure>,
     refusals: Vec<Refusal>,
     same: HashMap<Vec<u8>, usize>,
     /// Who used what, and who was refused.
@@ -113,6 +116,7 @@ impl<'a> Batch<'a> {
             events: Vec::new(),
             sealed: Vec::new(),
             personal: Vec::new(),
+            erases: None,
             refusals: Vec::new(),
             same: HashMap::new(),
             uses: Tallies::default(),
@@ -229,6 +233,7 @@ impl<'a> Batch<'a> {
         {
             self.sealed.push(seal.seal(&idempotency.key, secret, self.random, self.at.micros()));
         }
+        self.erases = decision.erases.as_ref().map(erasure);
         let repeated = decision.idempotency.filter(|_| decision.repeated).map(|idempotency| idempotency.key);
         let Decision { subject, tokens, secret, .. } = decision;
         Held::Done { caller, subject, tokens, secret, repeated }
@@ -251,7 +256,8 @@ impl<'a> Batch<'a> {
         let (written, folded) = (self.lines.len(), self.events.len());
         let mut seen = Seen::default();
         for (org, event) in decision.happenings() {
-            let (address, agent) = self.client(org, &call.client);
+            let person = person_of(caller);
+            let (address, agent) = self.client(Whose { org, person }, &call.client);
             let before = self.events[folded..].iter().filter(|line| line.org == org).count() as u64;
             let line = Line {
                 at: self.at,
@@ -278,7 +284,11 @@ impl<'a> Batch<'a> {
         }
         // What a decision made no use of is not kept.
         let lines = String::from_utf8_lossy(&self.lines[written..]);
-        self.personal.extend(call.personal.iter().filter(|value| lines.contains(&value.encoded())).cloned());
+        let used = call.personal.iter().filter(|value| lines.contains(&value.encoded()));
+        let organization = decision.organization.map(|id| id.0);
+        // A name is that of whoever accepts; a mail address is not that of whoever invites.
+        let person = |value: &Personal| person_of(caller).filter(|_| value.kind == Kind::Name).map(|id| id.0);
+        self.personal.extend(used.map(|value| value.clone().of(organization, person(value))));
         if let Some(token) = caller.token() {
             let count = u32::try_from(self.events.len() - folded).expect("a decision has few events");
             count_use(&mut self.uses, token.id, count, seen);
@@ -290,7 +300,7 @@ impl<'a> Batch<'a> {
     fn committed(&mut self, org: Option<OrganizationId>, event: &Event) -> Event {
         let mut event = event.clone();
         if let Event::TokenImported(TokenImported { owner: Some(owner), .. }) = &mut event {
-            *owner = self.people.name(org, owner, self.random).as_str().into();
+            *owner = self.people.name(Whose { org, person: None }, owner, self.random).as_str().into();
         }
         event
     }
@@ -305,6 +315,7 @@ impl<'a> Batch<'a> {
             lifecycle: u32::try_from(self.events.len()).expect("a batch is bounded"),
             personal: [self.people.to_store(), self.personal].concat(),
             sealed: self.sealed,
+            erases: self.erases,
         });
         let refusal_lines = self.refusals.iter().map(|refusal| refusal.line).collect();
         Decided { draft, events: self.events, at: self.at, uses: self.uses, refusal_lines }

@@ -2,12 +2,12 @@
 
 use super::{Batch, Noted};
 use crate::live::Live;
-use crate::people::Commitment;
+use crate::people::{Commitment, Whose};
 use crate::usage::{Seen, count_line};
 use crate::work::{Call, Client, Inquiry, Work};
 use domain::authority::{self, Caller, Principal};
 use domain::event::{self, Actor, AdminUse, Asked, By, Use};
-use domain::id::OrganizationId;
+use domain::id::{OrganizationId, UserId};
 use domain::line::{self, Head};
 use domain::rejection::Rejection;
 use domain::scope::Scope;
@@ -170,7 +170,7 @@ impl Batch<'_> {
     }
 
     fn note_admin(&mut self, call: &Call, asked: Asked<&str>, seen: Option<u64>) {
-        let (address, agent) = self.client(None, &call.client);
+        let (address, agent) = self.client(Whose::default(), &call.client);
         let actor = Actor {
             by: By::AdminToken,
             token: None,
@@ -187,8 +187,10 @@ impl Batch<'_> {
 
     fn note_use(&mut self, noting: &Noting<'_>) -> Noted {
         let org = noting.token.scope.organization();
-        let (address, agent) = self.client(org, &noting.call.client);
-        let presented = noting.client.map(|client| self.client(org, client));
+        let acting = Whose { org, person: person_of(noting.caller) };
+        let (address, agent) = self.client(acting, &noting.call.client);
+        let shown = Whose { org, person: noting.token.person.filter(|_| noting.token.session) };
+        let presented = noting.client.map(|client| self.client(shown, client));
         let client = presented.as_ref().map(|(address, agent)| event::Client {
             address: address.as_ref().map(Commitment::as_str),
             agent: agent.as_ref().map(Commitment::as_str),
@@ -283,11 +285,11 @@ impl Batch<'_> {
 
     pub(super) fn client(
         &mut self,
-        org: Option<OrganizationId>,
+        whose: Whose,
         client: &Client,
     ) -> (Option<Commitment>, Option<Commitment>) {
-        let address = client.address.map(|address| self.people.address(org, address, self.random));
-        let agent = client.agent.as_deref().map(|agent| self.people.agent(org, agent, self.random));
+        let address = client.address.map(|address| self.people.address(whose, address, self.random));
+        let agent = client.agent.as_deref().map(|agent| self.people.agent(whose, agent, self.random));
         (address, agent)
     }
 
@@ -298,6 +300,16 @@ impl Batch<'_> {
         }
         self.count += 1;
         self.lines.len()
+    }
+}
+
+/// The person that a caller acts as: through a session, or by accepting an invitation. Who minted a token does not act
+/// when it is used.
+pub(super) fn person_of(caller: &Caller) -> Option<UserId> {
+    match &caller.principal {
+        Principal::Token(token, _) => token.person.filter(|_| token.session),
+        Principal::Invited(user) => Some(*user),
+        Principal::AdminToken | Principal::System(_) | Principal::Outsider(_) => None,
     }
 }
 

@@ -19,6 +19,7 @@ use domain::line::Line;
 use domain::replay::again;
 use domain::state::State;
 use domain::time::Timestamp;
+use eventlog::personal::Opened;
 use eventlog::tree::Frontier;
 use eventlog::{Commit, Error, Log};
 use page::Item;
@@ -327,7 +328,8 @@ impl Replay {
         let wanted = self.wanted(&page);
         let opened = handle.block_on(crate::people::open(log, wanted.iter().copied()))?;
         for commitment in wanted {
-            let address = opened.get(commitment).and_then(|value| value.parse().ok());
+            let value = opened.get(commitment).and_then(Opened::value);
+            let address = value.and_then(|value| value.parse().ok());
             self.addresses.0.insert(commitment.into(), address);
         }
         self.take(&page)?;

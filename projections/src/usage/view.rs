@@ -4,6 +4,7 @@ use super::tally::{Seen, Total};
 use crate::people;
 use domain::id::TokenId;
 use domain::time::Timestamp;
+use eventlog::personal::Opened;
 use eventlog::{Error, Log};
 use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgRow};
@@ -39,6 +40,10 @@ pub struct Moment {
     pub address: Option<String>,
     /// By what, while that is kept.
     pub agent: Option<String>,
+    /// Which of the two is absent because it was erased.
+    pub erased: Vec<&'static str>,
+    /// Which of the two is absent because another value is kept than there was.
+    pub altered: Vec<&'static str>,
 }
 
 /// Commitments take the place of addresses and agents until they are resolved.
@@ -49,6 +54,8 @@ pub(super) fn of_total(total: &Total) -> LastUse {
         permission: seen.permission.as_deref().map(str::to_owned),
         address: seen.address.as_ref().map(|address| address.as_str().to_owned()),
         agent: seen.agent.as_ref().map(|agent| agent.as_str().to_owned()),
+        erased: Vec::new(),
+        altered: Vec::new(),
     };
     LastUse {
         used: total.last.as_ref().map(|(at, seen)| moment(*at, None, seen)),
@@ -109,7 +116,8 @@ struct Row {
 }
 
 fn of_row((at, code, permission, address, agent): MomentRow) -> Option<Moment> {
-    at.map(|at| Moment { at: Timestamp::from_micros(at), code, permission, address, agent })
+    let (erased, altered) = (Vec::new(), Vec::new());
+    at.map(|at| Moment { at: Timestamp::from_micros(at), code, permission, address, agent, erased, altered })
 }
 
 /// What the table has of tokens.
@@ -179,10 +187,16 @@ pub(super) async fn resolve(log: &Log, found: &mut HashMap<TokenId, LastUse>) ->
     let commitments: Vec<String> =
         moments.flat_map(|moment| [&moment.address, &moment.agent]).flatten().cloned().collect();
     let values = people::open(log, commitments.iter().map(String::as_str)).await?;
-    let value = |text: Option<String>| values.get(&text?).cloned();
     for moment in found.values_mut().flat_map(|known| [&mut known.used, &mut known.refused]).flatten() {
-        moment.address = value(moment.address.take());
-        moment.agent = value(moment.agent.take());
+        let Moment { address, agent, erased, altered, .. } = moment;
+        for (name, field) in [("address", address), ("agent", agent)] {
+            let Some(commitment) = field.take() else { continue };
+            match values.get(&commitment) {
+                Some(Opened::Value(value)) => *field = Some(value.clone()),
+                Some(Opened::Altered) => altered.push(name),
+                None => erased.push(name),
+            }
+        }
     }
     Ok(())
 }

@@ -66,6 +66,7 @@ pub(crate) async fn append() {
                     count: size as u32,
                     lifecycle: 0,
                     personal: Vec::new(),
+                    erases: None,
                     sealed: Vec::new(),
                 };
                 let appended = writer.append(&draft, Condition::LastLifecycle(last_lifecycle)).await.unwrap();

@@ -4,8 +4,9 @@ use crate::commands::Context;
 use crate::failure::Failure;
 use crate::output::progress::Progress;
 use crate::output::{self, Format};
-use api::wire::{ExportFormat, ExportManifest};
+use api::wire::{ExportFormat, ExportManifest, PersonalValues};
 use clap::ValueEnum;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,6 +42,9 @@ pub(crate) struct Args {
     /// Go on with what is in the folder
     #[arg(long)]
     resume: bool,
+    /// Take the personal values of the lines along as well, in personal.ndjson
+    #[arg(long)]
+    personal: bool,
 }
 
 /// A format, as the flag names it.
@@ -90,6 +94,9 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     if let Some(mut progress) = progress {
         progress.finish();
     }
+    if args.personal {
+        personal(&client, organization, &mut folder).await?;
+    }
     folder.store()?;
     let manifest = &folder.manifest;
     if manifest.checkpoint.is_none() {
@@ -124,6 +131,24 @@ fn query(args: &Args, organization: Option<&str>, from: u64, to: Option<u64>) ->
     query.extend(to.map(|to| ("until_position", to.to_string())));
     query.extend(organization.map(|organization| ("organization", organization.to_owned())));
     query
+}
+
+/// Receives the personal values of all lines in the folder, as they are kept now.
+async fn personal(client: &Client, organization: Option<&str>, folder: &mut Folder) -> Result<(), Failure> {
+    let (mut from, until) = (folder.manifest.from_position, folder.manifest.until_position);
+    let mut values = BTreeMap::new();
+    while from < until {
+        let mut query = vec![("from_position", from.to_string()), ("until_position", until.to_string())];
+        query.extend(organization.map(|organization| ("organization", organization.to_owned())));
+        let path = ["v1", "audit", "export", "personal"];
+        let some = client.get::<PersonalValues>(&path, &query).await?.value;
+        if some.until_position <= from {
+            return Err(Failure::Other(format!("the server gave no values from position {from} on")));
+        }
+        from = some.until_position;
+        values.extend(some.items.into_iter().map(|value| (value.commitment.clone(), value)));
+    }
+    folder.keep_personal(values.values())
 }
 
 /// What the next file will be.

@@ -1,17 +1,20 @@
 //! The folder that an export is written to: its files, and the manifest that says what they hold.
 
 use crate::failure::Failure;
-use api::wire::{ExportFormat, ExportManifest};
+use api::wire::{ExportFormat, ExportManifest, PersonalValue};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 /// The manifest's own name.
 const MANIFEST: &str = "manifest.json";
+/// The name of the personal values.
+const PERSONAL: &str = "personal.ndjson";
 
 /// What a folder holds.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,18 @@ pub(super) struct Manifest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) consistency: Vec<String>,
     pub(super) files: Vec<Part>,
+    /// The personal values, where they were taken along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) personal: Option<PersonalFile>,
+}
+
+/// The file of personal values.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PersonalFile {
+    pub(super) name: String,
+    pub(super) values: u64,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
 }
 
 /// One file.
@@ -85,6 +100,7 @@ impl Folder {
                     checkpoint: None,
                     consistency: Vec::new(),
                     files: Vec::new(),
+                    personal: None,
                 };
                 return Ok(Self { path: path.to_owned(), manifest });
             }
@@ -158,6 +174,30 @@ impl Folder {
             sha256: part.sha256.clone(),
         });
         self.store()
+    }
+
+    /// Writes the personal values, whole or not at all, readable by their owner alone, and says so in the manifest.
+    pub(super) fn keep_personal<'v>(
+        &mut self,
+        values: impl Iterator<Item = &'v PersonalValue>,
+    ) -> Result<(), Failure> {
+        let path = self.path.join(PERSONAL);
+        let failed = |error: io::Error| Failure::Other(format!("cannot write {}: {error}", path.display()));
+        let partial = self.path.join(format!("{PERSONAL}.partial"));
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial);
+        let (mut out, mut hash) = (BufWriter::new(file.map_err(failed)?), Sha256::new());
+        let (mut count, mut bytes) = (0, 0);
+        for value in values {
+            let line = format!("{}\n", serde_json::to_string(value).expect("a value is plain data"));
+            out.write_all(line.as_bytes()).map_err(failed)?;
+            hash.update(&line);
+            (count, bytes) = (count + 1, bytes + line.len() as u64);
+        }
+        out.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
+        std::fs::rename(partial, &path).map_err(failed)?;
+        let (name, sha256) = (PERSONAL.to_owned(), digits(hash));
+        self.manifest.personal = Some(PersonalFile { name, values: count, bytes, sha256 });
+        Ok(())
     }
 
     /// Writes the manifest, whole or not at all.

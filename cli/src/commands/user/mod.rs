@@ -1,5 +1,6 @@
 //! Persons, whichever organizations they are members of.
 
+mod erase;
 mod list;
 mod offboard;
 
@@ -16,6 +17,8 @@ pub(crate) enum Command {
     List(list::Args),
     /// End all memberships and sessions of a person, in every organization
     Offboard(offboard::Args),
+    /// Delete for good what is kept about a person who has left, or was only invited
+    Erase(erase::Args),
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
@@ -23,6 +26,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
     match command {
         Command::List(args) => list::run(context, &args).await,
         Command::Offboard(args) => offboard::run(context, args).await,
+        Command::Erase(args) => erase::run(context, args).await,
     }?;
     Ok(Exit::Success)
 }

@@ -148,6 +148,32 @@ async fn personal_values_are_shown_until_they_are_erased() {
     world.database.execute(kinds).await;
     let erased = tenants.owner.get(&path).await.expect(200)["items"][0].clone();
     assert_eq!((&erased["line"], &erased["personal"]), (&shown["line"], &Value::Null));
+    assert_eq!(erased["erased"].as_array().unwrap().len(), 2);
+}
+
+/// However much others know of an address: it is neither looked at nor told.
+#[tokio::test]
+async fn an_address_is_looked_for_only_where_the_caller_may_read() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let admin = world.node.admin();
+    let other = admin.get("/v1/organizations/other").await.text_of("id");
+    let size = world.database.size().await;
+    let path = format!("/v1/audit/events?type=TokenMinted&address=127.0.0.1&at_least={size}");
+    let of_acme = positions(&tenants.owner.get(&path).await);
+    assert!(!of_acme.is_empty() && of_acme.len() < positions(&admin.get(&path).await).len());
+    let many = format!(
+        "INSERT INTO chancery.personal (organization, commitment, salt, kind, value)
+         SELECT '{other}', sha256(number::text::bytea), '\\x00112233445566778899aabbccddeeff', 'address', '127.0.0.1'
+         FROM generate_series(1, 100000) AS number"
+    );
+    world.database.execute(&many).await;
+    assert_eq!(positions(&tenants.owner.get(&path).await), of_acme);
+    admin.get(&path).await.refused(422, "invalid_value");
+    let log = world.database.log().await;
+    let acme = admin.get("/v1/organizations/acme").await.text_of("id").parse().unwrap();
+    let found = log.commitments_to_address("127.0.0.1".to_owned(), Some(acme), 1_000).await.unwrap();
+    assert!(found.len() < 10, "{}", found.len());
 }
 
 #[tokio::test]

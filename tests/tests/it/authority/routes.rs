@@ -191,17 +191,18 @@ fn history() -> [Route; 3] {
 }
 
 /// Those that take the record away.
-fn exports() -> [Route; 4] {
+fn exports() -> [Route; 5] {
     [
         Route::new("GET", "/v1/audit/state", "audit:read").stranger(403),
         Route::new("GET", "/v1/audit/export", "audit:read").stranger(403),
         Route::new("GET", "/v1/audit/export/manifest", "audit:read").stranger(403),
+        Route::new("GET", "/v1/audit/export/personal", "audit:read").stranger(403),
         Route::new("GET", "/v1/organizations/{organization}/access-review", "audit:read"),
     ]
 }
 
 /// Those of members, invitations and users.
-fn people() -> [Route; 12] {
+fn people() -> [Route; 13] {
     [
         Route::new("POST", "/v1/organizations/{organization}/invitations", "members:invite")
             .body(json!({"email": "ada@example.org", "role": "member"})),
@@ -223,5 +224,8 @@ fn people() -> [Route; 12] {
         Route::new("GET", "/v1/users", "members:read").stranger(403),
         Route::new("GET", "/v1/users/{user}", "members:read").stranger(403),
         Route::new("POST", "/v1/users/{user}/offboard", "members:remove").body(json!({})).stranger(403),
+        Route::new("POST", "/v1/users/erase", "people:erase")
+            .body(json!({"email": "a@example.org"}))
+            .stranger(403),
     ]
 }

@@ -126,13 +126,16 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         | ("RemoveMember" | "Offboard", "tokens")
         | ("Delete", "confirm")
         | ("NewRole", "level")
+        | ("Erase", "user")
         | ("ImportKey", "algorithm") => Kind::Word,
         ("Revoke", "cascade")
         | ("Scope", "instance")
         | ("OrganizationPolicyChange", "expiry_required" | "rotation_enforced")
-        | ("OrganizationPolicyChange" | "Sweep" | "Import" | "RevokeTokens", "dry_run") => Kind::Flag,
+        | ("OrganizationPolicyChange" | "Sweep" | "Import" | "RevokeTokens" | "Erase", "dry_run") => {
+            Kind::Flag
+        }
         ("AcceptInvitation", "invitation") => Kind::Invitation,
-        ("NewInvitation", "email") => Kind::Email,
+        ("NewInvitation" | "Erase", "email") => Kind::Email,
         ("NewInvitation" | "SetMemberRole", "role") => Kind::OwnRole,
         ("NewToken" | "Draft" | "ImportKey" | "TokenFilter", "scope")
         | ("RevokeTokens", "filter")

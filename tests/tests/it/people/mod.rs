@@ -1,6 +1,7 @@
 //! Users, members, invitations and sessions.
 
 mod commands;
+mod erasing;
 mod file;
 mod invitations;
 mod members;

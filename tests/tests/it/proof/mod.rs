@@ -6,6 +6,7 @@ mod keys;
 mod manifest;
 mod offline;
 mod others;
+mod personal;
 mod tampering;
 
 use chancery_tests::{ADMIN, NodeOptions, TestNode, World, chancery};

@@ -127,11 +127,8 @@ fn members(out: &mut String, members: &[Member]) {
         "<table><thead><tr><th>Member</th><th>Of</th><th>Role</th><th>Since</th><th>Keep</th></tr></thead><tbody>\n",
     );
     for member in members {
-        let who = match (&member.name, &member.email) {
-            (Some(name), Some(email)) => format!("{name} <{email}>"),
-            (Some(one), None) | (None, Some(one)) => one.clone(),
-            (None, None) => member.user.to_string(),
-        };
+        let names = (member.name.as_deref(), member.email.as_deref());
+        let who = super::who(member.user, names, (&member.erased, &member.altered));
         let of = member
             .project
             .as_ref()

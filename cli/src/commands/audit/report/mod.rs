@@ -139,11 +139,21 @@ fn place(scope: &api::wire::Scope) -> String {
 
 /// A person, as somebody is asked for.
 fn person(person: &api::wire::Person) -> String {
-    match (&person.name, &person.email) {
+    who(person.user, (person.name.as_deref(), person.email.as_deref()), (&person.erased, &person.altered))
+}
+
+/// Somebody by name and mail address; by id, and why, where neither can be shown.
+fn who(
+    user: uuid::Uuid,
+    (name, email): (Option<&str>, Option<&str>),
+    (erased, altered): (&[String], &[String]),
+) -> String {
+    match (name, email) {
         (Some(name), Some(email)) => format!("{name} <{email}>"),
-        (None, Some(email)) => email.clone(),
-        (Some(name), None) => name.clone(),
-        (None, None) => person.user.to_string(),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) if !altered.is_empty() => format!("{user} (altered)"),
+        (None, None) if !erased.is_empty() => format!("{user} (erased)"),
+        (None, None) => user.to_string(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is checked of an export, one entry after another.
 
 use super::export::{Content, Entry};
+use super::personal::Personal;
 use super::report::{CheckedCheckpoint, CheckedOrdinals, Report};
 use eventlog::Checkpoint;
 use eventlog::tree::{Frontier, Hash, ranges};
@@ -72,10 +73,11 @@ pub(super) struct Audit {
     found: Vec<String>,
     unlisted: u64,
     others: Option<(u64, u64)>,
+    personal: Option<Personal>,
 }
 
 impl Audit {
-    pub(super) fn new(mut kept: Vec<Kept>) -> Self {
+    pub(super) fn new(mut kept: Vec<Kept>, personal: Option<Personal>) -> Self {
         // Those of one size side by side, to be held against each other first.
         kept.sort_by_key(|kept| kept.checkpoint.size);
         let mut audit = Self {
@@ -88,6 +90,7 @@ impl Audit {
             found: Vec::new(),
             unlisted: 0,
             others: None,
+            personal,
         };
         audit.two_logs();
         audit.kept.sort_by_key(|kept| kept.size);
@@ -141,6 +144,8 @@ impl Audit {
         let Ok(head) = serde_json::from_slice::<Head<'_>>(line) else {
             return self.find(format!("position {position}: what stands there is no line of a log"));
         };
+        let altered = self.personal.as_mut().map(|personal| personal.line(position, line));
+        altered.into_iter().flatten().for_each(|text| self.find(text));
         let ordinals = self.ordinals.entry(head.org).or_default();
         ordinals.lines += 1;
         let Some(n) = head.n else { return };
@@ -254,6 +259,7 @@ impl Audit {
             others: self.others.map_or(0, |(_, count)| count),
             found: self.found,
             unlisted: self.unlisted,
+            personal: self.personal.map(Personal::report),
         }
     }
 }
@@ -281,7 +287,7 @@ mod tests {
     }
 
     fn audit(kept: Vec<Kept>, lines: &[String]) -> Report {
-        let mut audit = Audit::new(kept);
+        let mut audit = Audit::new(kept, None);
         for (position, line) in (0..).zip(lines) {
             let (line, leaf) = (line.as_bytes(), leaf_hash(line.as_bytes()));
             audit.entry(&Entry { position, leaf, content: Content::Line(line) });

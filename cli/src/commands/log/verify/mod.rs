@@ -5,6 +5,7 @@
 mod audit;
 mod export;
 mod manifest;
+mod personal;
 mod report;
 
 use super::{key, read};
@@ -16,6 +17,7 @@ use eventlog::Checkpoint;
 use eventlog::note::VerifierKey;
 use export::Export;
 use manifest::Manifest;
+use personal::Personal;
 use std::path::{Path, PathBuf};
 
 /// Check exported lines against checkpoints, without a server
@@ -27,7 +29,8 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:
   chancery log verify --key \"$(cat chancery.key)\" --manifest log/manifest.json
   chancery log verify --key \"$(cat chancery.key)\" --checkpoint 2026-01.checkpoint --checkpoint now.checkpoint log.ndjson
-  chancery log verify --key \"$(cat chancery.key)\" --checkpoint now.checkpoint --earlier 2026-01.ndjson log.ndjson")]
+  chancery log verify --key \"$(cat chancery.key)\" --checkpoint now.checkpoint --earlier 2026-01.ndjson log.ndjson
+  chancery log verify --key \"$(cat chancery.key)\" --checkpoint now.checkpoint --personal log/personal.ndjson log/log-*.ndjson")]
 pub(crate) struct Args {
     /// The export: NDJSON from position 0 on, in several files if it is [default: those of --manifest]
     #[arg(required_unless_present = "manifest")]
@@ -44,11 +47,15 @@ pub(crate) struct Args {
     /// An export that you kept: says exactly which lines are others now
     #[arg(long, value_name = "FILE")]
     earlier: Vec<PathBuf>,
+    /// The personal values that came with the export: each is held against its commitment in the lines
+    #[arg(long, value_name = "FILE")]
+    personal: Option<PathBuf>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let (files, kept) = gather(args)?;
-    let mut audit = Audit::new(kept);
+    let personal = args.personal.as_deref().map(Personal::open).transpose()?;
+    let mut audit = Audit::new(kept, personal);
     let mut export = Export::open(&files)?;
     let mut earlier = if args.earlier.is_empty() { None } else { Some(Export::open(&args.earlier)?) };
     let mut progress = Progress::new(export.length(), context.options.quiet);

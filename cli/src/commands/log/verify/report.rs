@@ -28,6 +28,22 @@ pub(super) struct Report {
     pub(super) found: Vec<String>,
     /// Findings beyond those.
     pub(super) unlisted: u64,
+    /// Where personal values were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) personal: Option<CheckedPersonal>,
+}
+
+/// Of the commitments in the lines, each counted once.
+#[derive(Debug, Serialize)]
+pub(super) struct CheckedPersonal {
+    /// Their value is the one that they were made of.
+    pub(super) checked: u64,
+    /// Nothing is kept any more.
+    pub(super) erased: u64,
+    /// Another value is kept.
+    pub(super) altered: u64,
+    /// Values that no line of the export refers to.
+    pub(super) unused: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,6 +87,14 @@ impl Report {
             }
         }
         self.order(&mut page);
+        if let Some(CheckedPersonal { checked, erased, altered, unused }) = &self.personal {
+            page.push_str("\nPersonal values\n");
+            let _ = writeln!(page, "  {checked} are those that the lines were written with");
+            let _ = writeln!(page, "  {erased} were erased, {altered} were ALTERED");
+            if *unused > 0 {
+                let _ = writeln!(page, "  {unused} more are in no line of this export");
+            }
+        }
         self.conclusions(&mut page);
         page
     }
@@ -119,9 +143,10 @@ impl Report {
         }
         page.push_str("  that others are shown the same log: compare checkpoints with them\n");
         page.push_str("  that each decision was right: lines are not replayed here\n");
-        page.push_str(
-            "  who is behind commitments to personal values: those are not in an export of lines\n",
-        );
+        page.push_str(match self.personal {
+            None => "  who is behind commitments to personal values: none were given (--personal)\n",
+            Some(_) => "  that values which are not there were erased by whoever may, and not just deleted\n",
+        });
         page.push_str("\nFound\n");
         if self.found.is_empty() {
             page.push_str("  nothing wrong\n");
