@@ -12,8 +12,10 @@ mod summary;
 
 pub use read::{EventFilter, EventPage, Order, TokenHistory, UseFilter, UsePage};
 pub use rows::UseOutcome;
+pub(crate) use rows::{Counts, Enrolled};
 pub use summary::{Kind, Summary, kind_of};
 
+use crate::feed::Feeds;
 use crate::live::Live;
 use eventlog::{Error, Log, Random};
 use sqlx::Row as _;
@@ -31,6 +33,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(40);
 pub struct Audit {
     log: Log,
     live: Arc<Live>,
+    feeds: Arc<Feeds>,
     /// Tells this node from others as the keeper.
     id: Uuid,
 }
@@ -54,8 +57,8 @@ pub struct GenerationStatus {
 }
 
 impl Audit {
-    pub(crate) fn new(log: Log, live: Arc<Live>) -> Self {
-        Self { log, live, id: Random::system().uuid_v7(0) }
+    pub(crate) fn new(log: Log, live: Arc<Live>, feeds: Arc<Feeds>) -> Self {
+        Self { log, live, feeds, id: Random::system().uuid_v7(0) }
     }
 
     /// How far the views have come.

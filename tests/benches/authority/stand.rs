@@ -18,7 +18,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -199,8 +199,13 @@ impl Stand {
 
     /// Serves an authority by the built program.
     pub(crate) fn serve(&self, authority: &Authority) -> Server {
+        self.serve_by(&program(), authority)
+    }
+
+    /// Serves an authority by another build of the program.
+    pub(crate) fn serve_by(&self, program: &Path, authority: &Authority) -> Server {
         let folder = self.node_folder(authority.name);
-        let mut process = Process::new(program());
+        let mut process = Process::new(program);
         process
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(&folder)
