@@ -159,7 +159,11 @@ impl Integrator {
         let Some((origin, keys)) = self.signers() else { return Ok(None) };
         let keys: Vec<&LogKey> = keys.iter().map(|key| &**key).collect();
         let seen = self.seen.lock().clone();
-        let last = checkpoint::advance(&self.log, &self.tree, &origin, &keys, seen.as_ref()).await?;
+        let last = checkpoint::advance(&self.log, &self.tree, &origin, &keys, seen.as_ref()).await;
+        if let Err(Error::Inconsistent { .. } | Error::Corrupt { .. }) = &last {
+            self.live.stats.checkpoints_refused.fetch_add(1, Relaxed);
+        }
+        let last = last?;
         let Some(note) = last else { return Ok(None) };
         let signed = Checkpoint::of_note(&note);
         self.seen.lock().clone_from(&signed);

@@ -106,6 +106,35 @@ pub fn root_of_inclusion(leaf: Hash, index: u64, size: u64, proof: &[Hash]) -> O
     (last == 0).then_some(root)
 }
 
+/// The roots of both trees, as a consistency proof and the earlier root lead to them; none when the proof has not the
+/// length that it must have between trees of these sizes (RFC 9162, section 2.1.4.2).
+pub fn roots_of_consistency(from: u64, to: u64, earlier: Hash, proof: &[Hash]) -> Option<(Hash, Hash)> {
+    if from == 0 || from >= to {
+        return None;
+    }
+    let (mut node, mut last) = (from - 1, to - 1);
+    let whole = node.trailing_ones();
+    (node, last) = (node >> whole, last >> whole);
+    // The proof leaves the earlier root out where that is a whole subtree.
+    let (start, rest) = if from.is_power_of_two() { (earlier, proof) } else { (*proof.first()?, &proof[1..]) };
+    let (mut before, mut after) = (start, start);
+    for hash in rest {
+        if last == 0 {
+            return None;
+        }
+        if node & 1 == 1 || node == last {
+            (before, after) = (node_hash(*hash, before), node_hash(*hash, after));
+            while node & 1 == 0 && node != 0 {
+                (node, last) = (node >> 1, last >> 1);
+            }
+        } else {
+            after = node_hash(after, *hash);
+        }
+        (node, last) = (node >> 1, last >> 1);
+    }
+    (last == 0).then_some((before, after))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Frontier, leaf_hash};
@@ -147,6 +176,30 @@ mod tests {
             }
         }
         assert_eq!(root_of_inclusion(leaves[0], 1, 1, &[]), None);
+    }
+
+    #[test]
+    fn every_tree_is_proved_to_be_the_beginning_of_every_later_one() {
+        let leaves = leaves(40);
+        let root = |size: u64| over(&leaves, &(0..size));
+        for to in 2..=40 {
+            for from in 1..to {
+                let proof: Vec<Hash> =
+                    consistency(from, to).iter().map(|range| over(&leaves, range)).collect();
+                let found = |earlier, proof: &[Hash]| roots_of_consistency(from, to, earlier, proof);
+                assert_eq!(found(root(from), &proof), Some((root(from), root(to))), "{from} of {to}");
+                for place in 0..proof.len() {
+                    let mut other = proof.clone();
+                    other[place] = leaf_hash(b"another");
+                    assert_ne!(found(root(from), &other), Some((root(from), root(to))), "{from} of {to}");
+                }
+                assert_ne!(found(leaves[39], &proof), Some((leaves[39], root(to))), "{from} of {to}");
+                assert_eq!(found(root(from), &proof[..proof.len() - 1]), None, "{from} of {to}");
+                assert_eq!(found(root(from), &[&proof[..], &[leaves[0]]].concat()), None, "{from} of {to}");
+            }
+        }
+        assert_eq!(roots_of_consistency(0, 1, root(1), &[]), None);
+        assert_eq!(roots_of_consistency(2, 2, root(2), &[]), None);
     }
 
     /// The example of RFC 6962, section 2.1.3: a tree of seven leaves.
