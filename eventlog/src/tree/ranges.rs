@@ -116,7 +116,8 @@ pub fn roots_of_consistency(from: u64, to: u64, earlier: Hash, proof: &[Hash]) -
     let whole = node.trailing_ones();
     (node, last) = (node >> whole, last >> whole);
     // The proof leaves the earlier root out where that is a whole subtree.
-    let (start, rest) = if from.is_power_of_two() { (earlier, proof) } else { (*proof.first()?, &proof[1..]) };
+    let (start, rest) =
+        if from.is_power_of_two() { (earlier, proof) } else { (*proof.first()?, &proof[1..]) };
     let (mut before, mut after) = (start, start);
     for hash in rest {
         if last == 0 {

@@ -10,6 +10,7 @@
 #![expect(clippy::cast_precision_loss, reason = "figures are quoted to three digits")]
 #![expect(clippy::disallowed_methods, clippy::unchecked_time_subtraction, reason = "it measures real time")]
 
+mod audit;
 mod cascade;
 mod load;
 mod log;
@@ -25,7 +26,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PARTS: [&str; 8] = ["verify", "batch", "snapshot", "append", "bytes", "scale", "sweep", "cascade"];
+const PARTS: [&str; 9] =
+    ["verify", "batch", "snapshot", "append", "bytes", "scale", "sweep", "cascade", "audit"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -46,6 +48,7 @@ async fn main() -> ExitCode {
                     "bytes" => log::bytes().await,
                     "sweep" => sweep::run().await,
                     "cascade" => cascade::run().await,
+                    "audit" => audit::run().await,
                     _ => scale::run().await,
                 }
             }

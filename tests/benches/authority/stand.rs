@@ -10,7 +10,7 @@ use domain::event::Answers;
 use domain::id::{OrganizationId, ProjectId, TokenId};
 use domain::secret::SecretHash;
 use eventlog::private::{self, PrivatePostgres};
-use eventlog::{Clock, Log, Random};
+use eventlog::{Clock, Log, LogKey, Random};
 use futures_util::stream::{self, StreamExt as _};
 use projections::{Call, Client, Node, Outcome, Presented, Starting, Work};
 use serde_json::json;
@@ -162,8 +162,8 @@ impl Stand {
             accept: None,
         };
         let starting = || {
-            let (origin, log_key) = ("benchmark.invalid/log".to_owned(), "a key of the benchmark".to_owned());
-            Ok(Starting { origin, log_key, answers })
+            let key = LogKey::load_or_create(&self.node_folder(name).join("log-key"), &Random::system())?;
+            Ok(Starting { origin: "benchmark.invalid/log".to_owned(), log_key: key.public(), answers })
         };
         Node::start(log, options, starting).await.unwrap()
     }
