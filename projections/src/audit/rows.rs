@@ -319,6 +319,24 @@ mod tests {
     }
 
     #[test]
+    fn uses_that_the_node_counted_come_to_the_rows_of_their_lines() {
+        let refused = line(9, 1, 2, Some("forbidden")).replace("}}", "},\"count\":3}");
+        let lines = [line(9, 1, 1, None), line(9, 1, 2, None), refused, line(9, 2, 2, Some("expired"))];
+        let commit = commit(5, &lines);
+        let (mut counted, mut at) = (HashMap::<TokenId, Counts>::new(), Timestamp::MIN);
+        let mut count = |time, tallies: crate::usage::Tallies| {
+            at = time;
+            tallies.iter().for_each(|(token, tally)| counted.entry(*token).or_default().merge(&tally.counts));
+        };
+        crate::usage::uses_of(&commit, &mut count).unwrap();
+        let fed = Enrolled::Uses(at, counted.into_iter().collect());
+        let expected = uses_of(std::slice::from_ref(&commit), &mut Open::new());
+        assert_eq!(rows(&[(5, fed)], &mut Open::new(), |_| (None, None)).unwrap().1, expected);
+        let of = |row: &UseRow| (row.counts.valid, row.counts.refused, row.counts.asked);
+        assert_eq!(expected.iter().map(of).collect::<Vec<_>>(), [(2, 3, 0), (0, 1, 4)]);
+    }
+
+    #[test]
     fn a_full_row_is_left_as_it_is() {
         let mut open = Open::new();
         let all: Vec<Commit> = (0..1_500).map(|n| commit(n, &[line(9, 1, 1, None)])).collect();

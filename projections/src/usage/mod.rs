@@ -15,7 +15,7 @@ mod tally;
 mod view;
 mod write;
 
-pub(crate) use tally::{LastUses, Seen, Tallies, Uses, count_line, count_use, last_uses, used};
+pub(crate) use tally::{LastUses, Seen, Tallies, Uses, count_line, count_use, last_uses, used, uses_of};
 pub use view::{LastUse, Moment};
 
 use crate::feed::{Fed, Feeds};
@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tally::{Total, uses_of};
+use tally::Total;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
