@@ -9,7 +9,6 @@ use eventlog::tree::{Hash, leaf_hash, ranges};
 use eventlog::{Condition, Draft, Log, Random};
 use futures_util::StreamExt as _;
 use serde_json::Value;
-use sqlx::postgres::PgPoolCopyExt as _;
 use sqlx::{Connection as _, Executor as _, FromRow, PgConnection};
 use std::time::{Duration, Instant};
 
