@@ -15,7 +15,7 @@ use crate::{openapi, system};
 use axum::Router;
 use domain::authority::{self, Caller, Credential};
 use domain::decide::Entropy;
-use domain::id::TokenId;
+use domain::id::{OrganizationId, TokenId};
 use domain::import::{Algorithm, Digest, Hashes};
 use domain::query::Read;
 use domain::rejection::Rejection;
@@ -196,14 +196,46 @@ impl App {
 
     /// What a presented text proves, before anything is looked up.
     pub(crate) fn credential(&self, text: &str) -> Credential {
-        let (hashes, shape) = self.presented(text);
-        if self.0.admin.as_ref().is_some_and(|admin| admin.is(&hashes.own)) {
+        let own = SecretHash::of(text);
+        if self.0.admin.as_ref().is_some_and(|admin| admin.is(&own)) {
             return Credential::AdminToken;
         }
-        match shape {
-            Shape::Malformed => Credential::Secret { hash: hashes.own, malformed: true },
-            Shape::WellFormed | Shape::Foreign => Credential::Foreign(hashes),
+        match secret::shape(text) {
+            Shape::Malformed => Credential::Secret { hash: own, malformed: true },
+            // Whoever shows a credential is told whether it is one, so that the time it takes may tell it too.
+            Shape::WellFormed | Shape::Foreign if self.is_known(&own, |_| true) => {
+                Credential::Foreign(own.into())
+            }
+            Shape::WellFormed | Shape::Foreign => Credential::Foreign(self.foreign(text, own)),
         }
+    }
+
+    /// What a text can be known by that a caller asks about, and its form. To an organization's caller, one of another
+    /// organization is as unknown as one that was never issued, and is hashed in as many ways.
+    pub(crate) fn asked(&self, text: &str, caller: Credential) -> (Hashes, Shape) {
+        let own = SecretHash::of(text);
+        let may_be_told = |organization| match caller {
+            Credential::AdminToken => true,
+            Credential::Secret { .. } => false,
+            Credential::Foreign(caller) => {
+                self.is_known(&caller.own, |caller| caller.is_none() || caller == organization)
+            }
+        };
+        if self.is_known(&own, may_be_told) {
+            (own.into(), secret::shape(text))
+        } else {
+            self.presented(text)
+        }
+    }
+
+    /// Whether a token of an organization that will do has a text of this authority's own making. It has it for ever,
+    /// so that no other hash of it can be a token's: most texts are hashed once.
+    fn is_known(&self, own: &SecretHash, will_do: impl FnOnce(Option<OrganizationId>) -> bool) -> bool {
+        let found = self
+            .node()
+            .live()
+            .read(|state| state.tokens().by_secret(own).map(|(token, _)| token.scope.organization()));
+        found.is_some_and(will_do)
     }
 
     /// What a presented text can be known by.
@@ -215,12 +247,16 @@ impl App {
     /// so only what is no whole text of any form cannot have been imported.
     pub(crate) fn presented(&self, text: &str) -> (Hashes, Shape) {
         let (own, shape) = (SecretHash::of(text), secret::shape(text));
-        let imported = (shape != Shape::Malformed).then(|| {
-            let sha256 = Digest(Sha256::digest(text.as_bytes()).into());
-            let key = self.node().import_key();
-            [key.hash(Algorithm::Blake3, &Digest(own.0)), key.hash(Algorithm::Sha256, &sha256)]
-        });
-        (Hashes { own, imported }, shape)
+        let hashes = if shape == Shape::Malformed { own.into() } else { self.foreign(text, own) };
+        (hashes, shape)
+    }
+
+    /// What a text can be known by that may have been imported.
+    fn foreign(&self, text: &str, own: SecretHash) -> Hashes {
+        let sha256 = Digest(Sha256::digest(text.as_bytes()).into());
+        let key = self.node().import_key();
+        let imported = [key.hash(Algorithm::Blake3, &Digest(own.0)), key.hash(Algorithm::Sha256, &sha256)];
+        Hashes { own, imported: Some(imported) }
     }
 
     /// Text as it may be kept: secrets in it are masked, the break-glass token as well, which no checksum tells.

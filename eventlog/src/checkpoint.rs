@@ -1,8 +1,9 @@
 //! Checkpoints: the signed statements of the log's size and root (C2SP tlog-checkpoint).
 //!
-//! Invariant: **no two checkpoints of an origin contradict each other.** A new one is signed only where the tree still
-//! has the root of the last one at its size, and it is stored, on the condition that the last one is still the last,
-//! before anyone sees it.
+//! Invariant: **no two checkpoints of an origin contradict each other.** A new one is signed only where a consistency
+//! proof leads from the root that was signed last to the one that is about to be: that the tree has the earlier root at
+//! its size is not enough, since the two may come from different stored hashes. It is stored, on the condition that the
+//! last one is still the last, before anyone sees it.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use sqlx::Row as _;
 
 use crate::note::{self, NoteError, Opened, VerifierKey};
 use crate::pages::to_db;
-use crate::tree::{Hash, Tree};
+use crate::tree::{Hash, Tree, ranges};
 use crate::{Error, Log, LogKey};
 
 /// What a checkpoint says.
@@ -91,20 +92,16 @@ pub async fn advance(
         // The tree is being made anew: nothing is signed before it holds all that was signed.
         return Ok(last_note);
     }
-    let ranges: Vec<_> =
-        earlier.iter().map(|earlier| 0..earlier.size).chain(std::iter::once(0..size)).collect();
-    let roots = tree.roots(&ranges).await?;
-    for (earlier, root) in earlier.iter().zip(&roots) {
-        if earlier.root != *root {
-            return Err(Error::Inconsistent {
-                origin: origin.to_owned(),
-                size: earlier.size,
-                signed: earlier.root.to_string(),
-                found: root.to_string(),
-            });
-        }
+    let proofs: Vec<_> = earlier.iter().map(|earlier| ranges::consistency(earlier.size, size)).collect();
+    let wanted: Vec<_> = std::iter::once(0..size).chain(proofs.iter().flatten().cloned()).collect();
+    let hashes = tree.roots(&wanted).await?;
+    let (root, mut rest) = hashes.split_first().expect("the root of the whole is asked for");
+    for (earlier, proof) in earlier.iter().zip(&proofs) {
+        let (proof, others) = rest.split_at(proof.len());
+        rest = others;
+        goes_on(earlier, size, *root, proof)?;
     }
-    let root = *roots.last().expect("the root of the whole is asked for");
+    let root = *root;
     let next = Checkpoint { origin: origin.to_owned(), size, root }.sign(keys.iter().copied());
     if last_note.as_ref() == Some(&next)
         || !store(log, origin, size, &next, stored.map(|stored| stored.size)).await?
@@ -113,6 +110,30 @@ pub async fn advance(
         return last(log, origin).await;
     }
     Ok(Some(next))
+}
+
+/// Refuses a tree of `to` lines that a consistency proof does not lead to from an earlier checkpoint.
+fn goes_on(earlier: &Checkpoint, to: u64, root: Hash, proof: &[Hash]) -> Result<(), Error> {
+    let found = match earlier.size {
+        0 => return Ok(()),
+        same if same == to => Some((root, root)),
+        from => ranges::roots_of_consistency(from, to, earlier.root, proof),
+    };
+    let found = match found {
+        Some(found) if found == (earlier.root, root) => return Ok(()),
+        Some((before, after)) if before == earlier.root => {
+            format!("their proof leads to {after} at size {to}, where the tree has {root}")
+        }
+        Some((before, _)) => format!("their proof leads to {before} at size {}", earlier.size),
+        None => "their proof has not the length of one".to_owned(),
+    };
+    Err(Error::Inconsistent {
+        origin: earlier.origin.clone(),
+        size: earlier.size,
+        signed: earlier.root.to_string(),
+        to,
+        found,
+    })
 }
 
 fn read(origin: &str, note: &str) -> Result<Checkpoint, Error> {

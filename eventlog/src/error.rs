@@ -47,8 +47,8 @@ pub enum Error {
     /// The tree contradicts a checkpoint that was signed: something in the log or in the tree was changed. Nothing is
     /// signed.
     #[error(
-        "the tree contradicts a signed checkpoint of {origin}: at size {size} its root is {found}, and {signed} was \
-         signed; no checkpoint is signed until they agree"
+        "the tree of {to} lines does not go on from the {size} lines that were signed of {origin}: {found}, and \
+         {signed} was signed at size {size}; no checkpoint is signed until they agree"
     )]
     Inconsistent {
         /// The origin of the checkpoint.
@@ -57,7 +57,9 @@ pub enum Error {
         size: u64,
         /// Its root.
         signed: String,
-        /// The tree's root at that size.
+        /// The tree's size.
+        to: u64,
+        /// What the proof between the two leads to instead.
         found: String,
     },
     /// The database cannot carry a log until an operator changes something.

@@ -18,6 +18,7 @@
 pub mod audit;
 mod batch;
 mod catch_up;
+mod feed;
 mod history;
 mod live;
 mod node;

@@ -49,6 +49,8 @@ pub struct Stats {
     pub tree_position: AtomicU64,
     /// The size of the log that the last checkpoint stands for; without the key, that of the tree.
     pub checkpoint_position: AtomicU64,
+    /// Attempts at a checkpoint that were given up because the tree does not go on from what was signed.
+    pub checkpoints_refused: AtomicU64,
     /// The size of the log that the audit views stand for.
     pub audit_position: AtomicU64,
 }

@@ -2,6 +2,7 @@
 
 use crate::audit::Audit;
 use crate::catch_up::{Cursor, Fatal, Marks};
+use crate::feed::Feeds;
 use crate::history::{AsOf, History};
 use crate::live::Live;
 use crate::people;
@@ -11,7 +12,7 @@ use crate::seal;
 use crate::snapshots::Snapshots;
 use crate::sweep::{Inactive, Sweeper};
 use crate::tree::Integrator;
-use crate::usage::{self, Feed, LastUse, Usage, UsedPermissions};
+use crate::usage::{self, LastUse, Usage, UsedPermissions};
 use crate::work::{Answered, Call, Client, Failure, Inquiry, Presented, Work};
 use domain::decide::{Command, Request, Resume, RotateLogKey, Start};
 use domain::event::{Answers, InstancePolicy, LogPlace};
@@ -116,7 +117,7 @@ impl Node {
         let snapshots = open_snapshots(options.folder).await?;
         let started_from = fold(&log, &snapshots, &live, (&mut cursor, &mut writer)).await?;
         let recording = log.writer().await?;
-        let feed = Arc::new(Feed::default());
+        let feeds = Arc::new(Feeds::default());
         let (waker, wakes) = (Waker::start(&log), wake::listen(&log, POLL));
         let (desk, scribe) = Desk::new(
             Arc::clone(&live),
@@ -124,7 +125,7 @@ impl Node {
             cursor,
             options.random.clone(),
             (waker, wakes),
-            Arc::clone(&feed),
+            Arc::clone(&feeds),
             options.capacity,
         );
         let (recorder_desk, recorder) = RecorderDesk::new(
@@ -132,13 +133,14 @@ impl Node {
             recording,
             Arc::clone(&marks),
             options.random.clone(),
-            Arc::clone(&feed),
+            Arc::clone(&feeds),
             options.capacity,
         );
-        let usage = Arc::new(Usage::new(log.clone(), Arc::clone(&live), feed));
-        let integrator = Integrator::new(&log, &live, options.log_key_file.map(LogKeys::beside), &marks);
+        let usage = Arc::new(Usage::new(log.clone(), Arc::clone(&live), Arc::clone(&feeds)));
+        let integrator =
+            Integrator::new(&log, &live, &feeds, options.log_key_file.map(LogKeys::beside), &marks);
         let sweeper = Arc::new(Sweeper::new(&log, &live, &scribe, &usage, &options.random));
-        let audit = Arc::new(Audit::new(log.clone(), Arc::clone(&live)));
+        let audit = Arc::new(Audit::new(log.clone(), Arc::clone(&live), feeds));
         let stop = CancellationToken::new();
         let (failing, failed) = watch::channel(None);
         let failing = Arc::new(failing);

@@ -7,10 +7,10 @@
 
 use crate::batch::{self, Batch};
 use crate::catch_up::{Fatal, Marks};
+use crate::feed::Feeds;
 use crate::live::Live;
 use crate::people::People;
 use crate::scribe::is_fatal;
-use crate::usage::{Feed, Uses};
 use crate::work::{Answered, Call, Failure, Inquiry, Outcome, Presented, Work};
 use domain::authority::{self, Caller, Refused};
 use domain::rejection::Rejection;
@@ -140,7 +140,7 @@ pub(crate) struct RecorderDesk {
     marks: Arc<Marks>,
     random: Random,
     people: People,
-    feed: Arc<Feed>,
+    feeds: Arc<Feeds>,
     queue: mpsc::Receiver<Record>,
 }
 
@@ -150,7 +150,7 @@ impl RecorderDesk {
         writer: Writer,
         marks: Arc<Marks>,
         random: Random,
-        feed: Arc<Feed>,
+        feeds: Arc<Feeds>,
         capacity: usize,
     ) -> (Self, Recorder) {
         let (sender, queue) = mpsc::channel(capacity.max(1));
@@ -160,7 +160,7 @@ impl RecorderDesk {
             capacity: capacity as u64,
             window: Arc::new(AtomicI64::new(i64::MIN / 2)),
         };
-        (Self { live, writer, marks, random, people: People::default(), feed, queue }, recorder)
+        (Self { live, writer, marks, random, people: People::default(), feeds, queue }, recorder)
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Fatal> {
@@ -218,10 +218,8 @@ impl RecorderDesk {
         if let Some(draft) = decided.draft
             && let Some(place) = self.append(&draft, weight as u64, stop).await?
         {
-            let end = place.first + u64::from(draft.count);
-            self.marks.moved(&self.live, end, draft.id);
-            let (first, commit, at) = (place.first, draft.id, decided.at);
-            self.feed.put(|| Uses { first, end, commit, at, tallies: decided.uses });
+            self.marks.moved(&self.live, place.first + u64::from(draft.count), draft.id);
+            self.feeds.appended(place, draft, decided.at, decided.uses, decided.has_events);
         }
         self.live.stats.unrecorded.fetch_sub(weight as u64, Relaxed);
         Ok(())

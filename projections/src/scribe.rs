@@ -16,9 +16,9 @@ mod sweeping;
 
 use crate::batch::{Batch, Decided, Held};
 use crate::catch_up::{Cursor, Fatal};
+use crate::feed::Feeds;
 use crate::live::Live;
 use crate::people::People;
-use crate::usage::{Feed, Uses};
 use crate::work::{Answered, Call, Failure, Work};
 use domain::state::State;
 use domain::time::Timestamp;
@@ -97,7 +97,7 @@ pub(crate) struct Desk {
     pub(crate) waker: Waker,
     pub(crate) wakes: Wakes,
     people: People,
-    feed: Arc<Feed>,
+    feeds: Arc<Feeds>,
     queue: mpsc::Receiver<Item>,
     waiting: Arc<AtomicUsize>,
     /// How many were answered last or were waiting then.
@@ -129,7 +129,7 @@ impl Desk {
         cursor: Cursor,
         random: Random,
         (waker, wakes): (Waker, Wakes),
-        feed: Arc<Feed>,
+        feeds: Arc<Feeds>,
         capacity: usize,
     ) -> (Self, Scribe) {
         let (sender, queue) = mpsc::channel(capacity.max(1));
@@ -146,7 +146,7 @@ impl Desk {
                 waker,
                 wakes,
                 people,
-                feed,
+                feeds,
                 queue,
                 waiting,
                 usual: 0,
@@ -301,7 +301,7 @@ impl Desk {
                 tracing::warn!("the database was lost half-way through a commit");
                 answer_all(items, || Failure::OutcomeUnknown);
                 self.turn_away(rest.drain(..), || Failure::Unavailable);
-                self.find_out(condition, &decided, since, stop).await
+                self.find_out(condition, decided, since, stop).await
             }
             Err(fatal) => {
                 // It may have come to light only after the commit.
@@ -397,14 +397,14 @@ impl Desk {
         &mut self,
         appended: Result<Appended, Error>,
         condition: Condition,
-        decided: Decided,
+        mut decided: Decided,
         held: Vec<Held>,
         since: Duration,
     ) -> Result<Option<Written>, Fatal> {
         match appended {
             Ok(Appended::Committed(place)) => {
                 self.writer.faults().at(Point::Folding).await?;
-                self.enrolled(&decided, place, since)?;
+                self.enrolled(&mut decided, place, since)?;
                 Ok(Some(Written::Done(decided, held, place)))
             }
             Ok(Appended::ConditionFailed) => {
@@ -420,21 +420,16 @@ impl Desk {
         }
     }
 
-    fn enrolled(&mut self, decided: &Decided, place: Place, since: Duration) -> Result<(), Fatal> {
-        let draft = decided.draft.as_ref().expect("what is enrolled was sent");
+    fn enrolled(&mut self, decided: &mut Decided, place: Place, since: Duration) -> Result<(), Fatal> {
+        let draft = decided.draft.take().expect("what is enrolled was sent");
         self.people.stored();
         self.live.clock().observe_since(since, place.time);
         let end = place.first + u64::from(draft.count);
-        self.cursor.committed(&self.live, draft, &decided.events, end, since)?;
+        self.cursor.committed(&self.live, &draft, &decided.events, end, since)?;
         self.live.stats.commits.fetch_add(1, Relaxed);
         self.live.stats.lines.fetch_add(u64::from(draft.count), Relaxed);
-        self.feed.put(|| Uses {
-            first: place.first,
-            end,
-            commit: draft.id,
-            at: decided.at,
-            tallies: decided.uses.clone(),
-        });
+        let uses = std::mem::take(&mut decided.uses);
+        self.feeds.appended(place, draft, decided.at, uses, decided.has_events);
         if !decided.events.is_empty() {
             self.waker.wake();
         }
@@ -446,18 +441,18 @@ impl Desk {
     async fn find_out(
         &mut self,
         condition: Condition,
-        decided: &Decided,
+        mut decided: Decided,
         since: Duration,
         stop: &CancellationToken,
     ) -> Result<(), Fatal> {
-        let draft = decided.draft.as_ref().expect("what is in doubt was sent");
         loop {
             self.turn_away([], || Failure::Unavailable);
+            let draft = decided.draft.as_ref().expect("what is in doubt was sent");
             match self.writer.resolve(draft, condition).await {
                 Ok(Appended::Committed(place)) => {
                     tracing::info!(commit = %draft.id, "the commit that was in doubt had happened");
                     // The state is as new as the commit, not as the finding out: others may have written since.
-                    self.enrolled(decided, place, since)?;
+                    self.enrolled(&mut decided, place, since)?;
                     return self.look().await;
                 }
                 Ok(Appended::ConditionFailed) => {

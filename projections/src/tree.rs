@@ -4,6 +4,7 @@
 //! it has come to, and at once when somebody waits for a checkpoint that holds a certain line. No answer waits for it.
 
 use crate::catch_up::Marks;
+use crate::feed::Feeds;
 use crate::live::Live;
 use domain::time::Timestamp;
 use eventlog::{Checkpoint, Error, Log, LogKey, LogKeys, Random, Tree, checkpoint};
@@ -23,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Integrator {
     log: Log,
     live: Arc<Live>,
+    feeds: Arc<Feeds>,
     tree: Tree,
     keys: Option<LogKeys>,
     marks: Arc<Marks>,
@@ -37,12 +39,19 @@ pub(crate) struct Integrator {
 }
 
 impl Integrator {
-    pub(crate) fn new(log: &Log, live: &Arc<Live>, keys: Option<LogKeys>, marks: &Arc<Marks>) -> Arc<Self> {
+    pub(crate) fn new(
+        log: &Log,
+        live: &Arc<Live>,
+        feeds: &Arc<Feeds>,
+        keys: Option<LogKeys>,
+        marks: &Arc<Marks>,
+    ) -> Arc<Self> {
         let tree = Tree::new(log.clone(), Random::system().uuid_v7(0));
         let seen = marks.checkpoint().as_deref().and_then(Checkpoint::of_note);
         Arc::new(Self {
             log: log.clone(),
             live: Arc::clone(live),
+            feeds: Arc::clone(feeds),
             tree,
             keys,
             marks: Arc::clone(marks),
@@ -68,6 +77,7 @@ impl Integrator {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(PERIOD) => {}
+                () = self.feeds.tree.filling() => {}
             }
         }
     }
@@ -112,6 +122,7 @@ impl Integrator {
     async fn step(&self, must: bool) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
         let reach = self.tree.claim().await?;
+        self.feeds.tree.want(reach.is_kept);
         let size = if reach.is_kept || must { self.grow(reach).await? } else { reach.size };
         self.live.stats.tree_position.store(size, Relaxed);
         if let Some(last) = self.sign().await? {
@@ -124,7 +135,8 @@ impl Integrator {
     }
 
     async fn grow(&self, reach: eventlog::tree::Reach) -> Result<u64, Error> {
-        match self.tree.follow(reach).await {
+        let fed = |position| self.feeds.tree.take(position).map(|fed| fed.what);
+        match self.tree.follow_with(reach, fed).await {
             Ok(reached) => Ok(reached.size),
             Err(Error::WentBackwards { .. }) => {
                 // An operator accepted another database, or somebody exchanged commits. What was signed stands in the
@@ -147,7 +159,11 @@ impl Integrator {
         let Some((origin, keys)) = self.signers() else { return Ok(None) };
         let keys: Vec<&LogKey> = keys.iter().map(|key| &**key).collect();
         let seen = self.seen.lock().clone();
-        let last = checkpoint::advance(&self.log, &self.tree, &origin, &keys, seen.as_ref()).await?;
+        let last = checkpoint::advance(&self.log, &self.tree, &origin, &keys, seen.as_ref()).await;
+        if let Err(Error::Inconsistent { .. } | Error::Corrupt { .. }) = &last {
+            self.live.stats.checkpoints_refused.fetch_add(1, Relaxed);
+        }
+        let last = last?;
         let Some(note) = last else { return Ok(None) };
         let signed = Checkpoint::of_note(&note);
         self.seen.lock().clone_from(&signed);

@@ -33,6 +33,11 @@ impl Collector for NodeCollector {
             ("log_failures", "Commits that failed because the database was away", &stats.failures),
             ("overloads", "Calls that were turned away because too much waited", &stats.overloads),
             ("unknown_tokens", "Presented texts that match no token", &stats.unknown),
+            (
+                "checkpoints_refused",
+                "Attempts at a checkpoint that were given up because the tree does not go on from what was signed",
+                &stats.checkpoints_refused,
+            ),
             ("uses_lost", "Bounded uses that were answered and could not be recorded", &stats.lost),
         ];
         for (name, help, count) in counters {

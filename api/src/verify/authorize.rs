@@ -76,7 +76,7 @@ pub(crate) async fn authorize(
             agent: context.agent(),
         }),
     };
-    let inquiry = super::read(&app, question)?;
+    let inquiry = super::read(&app, session.credential(), question)?;
     let answered = super::answer_one(&app, session.call("authorize"), inquiry).await;
     let (verdict, _, position) = answered.map_err(|problem| match problem.code().status {
         401 | 403 => own_credential(&problem),

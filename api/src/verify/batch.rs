@@ -32,8 +32,9 @@ pub(crate) async fn batch(
     if !(1..=page::MOST).contains(&count) {
         return Err(invalid("items", &count.to_string(), "a list of 1 to 1000 questions"));
     }
+    let caller = session.credential();
     let inquiries =
-        body.items.into_iter().map(|item| super::read(&app, item)).collect::<Result<Vec<_>, _>>()?;
+        body.items.into_iter().map(|item| super::read(&app, caller, item)).collect::<Result<Vec<_>, _>>()?;
     let (answers, position) = super::answer(&app, session.call("verify.batch"), inquiries).await?;
     Ok(respond(written(&app, &answers), position))
 }

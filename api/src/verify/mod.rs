@@ -13,6 +13,7 @@ use crate::edge::codes;
 use crate::error::{invalid, problem};
 use crate::limits::Limited;
 use crate::wire;
+use domain::authority::Credential;
 use domain::permission::Permission;
 use domain::secret::Shape;
 use domain::text;
@@ -26,8 +27,8 @@ const AGENT: usize = 256;
 /// The most bytes of a name that is looked up.
 const NAME: usize = 128;
 
-/// Checks one question's values; whether they name anything is the state's to say.
-fn read(app: &App, question: wire::Verify) -> Result<Inquiry, Problem> {
+/// Checks one question's values, as a caller asks it; whether they name anything is the state's to say.
+fn read(app: &App, caller: Credential, question: wire::Verify) -> Result<Inquiry, Problem> {
     let permission = match question.permission.as_deref() {
         None => None,
         Some(text) => {
@@ -36,7 +37,7 @@ fn read(app: &App, question: wire::Verify) -> Result<Inquiry, Problem> {
         }
     };
     let client = question.client.map(|client| read_client(app, client)).transpose()?.unwrap_or_default();
-    let (hashes, shape) = app.presented(&question.token);
+    let (hashes, shape) = app.asked(&question.token, caller);
     Ok(Inquiry {
         hashes,
         malformed: shape == Shape::Malformed,

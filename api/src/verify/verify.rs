@@ -38,7 +38,7 @@ pub(crate) async fn direct(app: &App, request: Request<Incoming>) -> Result<Resp
 }
 
 async fn answer(app: &App, session: &Session, question: wire::Verify) -> Result<Response, Problem> {
-    let inquiry = super::read(app, question)?;
+    let inquiry = super::read(app, session.credential(), question)?;
     let (verdict, line, position) = super::answer_one(app, session.call("verify"), inquiry).await?;
     let mut body = Vec::with_capacity(USUAL);
     app.node()

@@ -106,37 +106,43 @@ pub fn root_of_inclusion(leaf: Hash, index: u64, size: u64, proof: &[Hash]) -> O
     (last == 0).then_some(root)
 }
 
-/// The root of the tree of `to` leaves that a consistency proof leads to from the root of its first `from` (RFC 9162,
-/// section 2.1.4.2); none where the proof does not begin with that root, or has not the length that it must have.
-pub fn root_of_consistency(from: u64, to: u64, root: Hash, proof: &[Hash]) -> Option<Hash> {
-    if from == to {
-        return proof.is_empty().then_some(root);
-    }
-    if from == 0 || from > to {
+/// The roots of both trees, as a consistency proof and the earlier root lead to them; none when the proof has not the
+/// length that it must have between trees of these sizes (RFC 9162, section 2.1.4.2).
+pub fn roots_of_consistency(from: u64, to: u64, earlier: Hash, proof: &[Hash]) -> Option<(Hash, Hash)> {
+    if from == 0 || from >= to {
         return None;
     }
-    // Whoever holds the root of a whole tree is not told it again.
-    let whole = from.is_power_of_two().then_some(root);
-    let mut hashes = whole.into_iter().chain(proof.iter().copied());
-    let shift = (from - 1).trailing_ones();
-    let (mut node, mut last) = ((from - 1) >> shift, (to - 1) >> shift);
-    let first = hashes.next()?;
-    let (mut before, mut after) = (first, first);
-    for hash in hashes {
+    let (mut node, mut last) = (from - 1, to - 1);
+    let whole = node.trailing_ones();
+    (node, last) = (node >> whole, last >> whole);
+    // The proof leaves the earlier root out where that is a whole subtree.
+    let (start, rest) =
+        if from.is_power_of_two() { (earlier, proof) } else { (*proof.first()?, &proof[1..]) };
+    let (mut before, mut after) = (start, start);
+    for hash in rest {
         if last == 0 {
             return None;
         }
         if node & 1 == 1 || node == last {
-            (before, after) = (node_hash(hash, before), node_hash(hash, after));
+            (before, after) = (node_hash(*hash, before), node_hash(*hash, after));
             while node & 1 == 0 && node != 0 {
                 (node, last) = (node >> 1, last >> 1);
             }
         } else {
-            after = node_hash(after, hash);
+            after = node_hash(after, *hash);
         }
         (node, last) = (node >> 1, last >> 1);
     }
-    (last == 0 && before == root).then_some(after)
+    (last == 0).then_some((before, after))
+}
+
+/// The root of the tree of `to` leaves that a consistency proof leads to from the root of its first `from`; none where it
+/// does not begin with that root, or has not the length that it must have.
+pub fn root_of_consistency(from: u64, to: u64, root: Hash, proof: &[Hash]) -> Option<Hash> {
+    if from == to {
+        return proof.is_empty().then_some(root);
+    }
+    roots_of_consistency(from, to, root, proof).filter(|(before, _)| *before == root).map(|(_, after)| after)
 }
 
 #[cfg(test)]
@@ -183,25 +189,32 @@ mod tests {
     }
 
     #[test]
-    fn every_tree_is_the_beginning_of_every_later_one() {
+    fn every_tree_is_proved_to_be_the_beginning_of_every_later_one() {
         let leaves = leaves(40);
-        let root = |size: u64| leaves[..size as usize].iter().copied().collect::<Frontier>().root();
-        for to in 1..=40 {
-            for from in 1..=to {
+        let root = |size: u64| over(&leaves, &(0..size));
+        for to in 2..=40 {
+            for from in 1..to {
                 let proof: Vec<Hash> =
                     consistency(from, to).iter().map(|range| over(&leaves, range)).collect();
-                let leads_to = |from, root, proof: &[Hash]| root_of_consistency(from, to, root, proof);
-                assert_eq!(leads_to(from, root(from), &proof), Some(root(to)), "{from} of {to}");
-                assert_ne!(leads_to(from, leaves[39], &proof), Some(root(to)), "{from} of {to}");
-                if let Some((_, shorter)) = proof.split_last() {
-                    assert_eq!(leads_to(from, root(from), shorter), None, "{from} of {to}");
+                let found = |earlier, proof: &[Hash]| roots_of_consistency(from, to, earlier, proof);
+                assert_eq!(found(root(from), &proof), Some((root(from), root(to))), "{from} of {to}");
+                for place in 0..proof.len() {
+                    let mut other = proof.clone();
+                    other[place] = leaf_hash(b"another");
+                    assert_ne!(found(root(from), &other), Some((root(from), root(to))), "{from} of {to}");
                 }
-                let longer = [&proof[..], &[leaves[0]]].concat();
-                assert_eq!(leads_to(from, root(from), &longer), None, "{from} of {to}");
+                assert_ne!(found(leaves[39], &proof), Some((leaves[39], root(to))), "{from} of {to}");
+                assert_eq!(found(root(from), &proof[..proof.len() - 1]), None, "{from} of {to}");
+                assert_eq!(found(root(from), &[&proof[..], &[leaves[0]]].concat()), None, "{from} of {to}");
             }
         }
-        assert_eq!(root_of_consistency(0, 3, Hash::empty(), &[]), None);
+        assert_eq!(roots_of_consistency(0, 1, root(1), &[]), None);
+        assert_eq!(roots_of_consistency(2, 2, root(2), &[]), None);
+        assert_eq!(root_of_consistency(2, 2, root(2), &[]), Some(root(2)));
+        assert_eq!(root_of_consistency(2, 2, root(2), &leaves[..1]), None);
         assert_eq!(root_of_consistency(4, 3, root(4), &[]), None);
+        assert_eq!(root_of_consistency(2, 4, leaves[0], &[over(&leaves, &(2..4))]), None);
+        assert_eq!(root_of_consistency(2, 4, root(2), &[over(&leaves, &(2..4))]), Some(root(4)));
     }
 
     /// The example of RFC 6962, section 2.1.3: a tree of seven leaves.

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::ranges::{self, Node};
@@ -35,6 +36,22 @@ pub struct Reach {
     pub last: Uuid,
     /// Whether whoever asked lets it grow now.
     pub is_kept: bool,
+}
+
+/// Commits that follow what the tree stands for.
+#[derive(Default)]
+struct Page {
+    commits: Vec<Commit>,
+    bytes: usize,
+    /// Those that were not read from the log.
+    fed: Vec<Uuid>,
+}
+
+impl Page {
+    fn add(&mut self, commit: Commit) {
+        self.bytes += commit.lines.len();
+        self.commits.push(commit);
+    }
 }
 
 impl Tree {
@@ -77,18 +94,40 @@ impl Tree {
 
     /// Lets the tree grow from where it stands to the end of the log. Whoever else does the same changes nothing:
     /// the first to store a page has stored it.
-    pub async fn follow(&self, mut from: Reach) -> Result<Reach, Error> {
+    pub async fn follow(&self, from: Reach) -> Result<Reach, Error> {
+        self.follow_with(from, |_| None).await
+    }
+
+    /// The same by whoever has appended to the log: `fed` gives the commit that begins at a position, if it is at hand.
+    /// What it does not give is read.
+    pub async fn follow_with(
+        &self,
+        mut from: Reach,
+        mut fed: impl FnMut(u64) -> Option<Commit>,
+    ) -> Result<Reach, Error> {
         let mut edge = self.edge(from.size).await?;
         loop {
-            let commits = self.log.commits_after(from.size, from.last, PAGE).await?;
-            let Some(last) = commits.last() else { return Ok(from) };
-            let to = Reach { size: last.end(), last: last.id, is_kept: true };
-            let bytes: usize = commits.iter().map(|commit| commit.lines.len()).sum();
-            let has_more = commits.len() >= PAGE as usize || bytes >= LONG_PAGE;
-            for (_, line) in commits.iter().flat_map(Commit::numbered) {
-                edge.push(leaf_hash(line.as_bytes()));
+            let mut page = Page::default();
+            let mut next = from.size;
+            while page.bytes < LONG_PAGE
+                && let Some(commit) = fed(next)
+            {
+                next = commit.end();
+                page.fed.push(commit.id);
+                page.add(commit);
             }
-            if !self.store(&from, &to, &mut edge).await? {
+            if page.commits.is_empty() {
+                let commits = self.log.commits_after(from.size, from.last, PAGE).await?;
+                commits.into_iter().for_each(|commit| page.add(commit));
+            }
+            let Some(last) = page.commits.last() else { return Ok(from) };
+            let to = Reach { size: last.end(), last: last.id, is_kept: true };
+            // What was fed is followed by what was appended since.
+            let has_more =
+                !page.fed.is_empty() || page.commits.len() >= PAGE as usize || page.bytes >= LONG_PAGE;
+            let commits = std::mem::take(&mut page.commits);
+            edge = spawn_blocking(move || grown(edge, &commits)).await.map_err(|_| panicked())?;
+            if !self.store(&from, &to, &mut edge, &page.fed).await? {
                 // Somebody else has stored it: the edge is theirs from here on.
                 return self.claim().await;
             }
@@ -99,8 +138,9 @@ impl Tree {
         }
     }
 
-    /// Stores what a page has come to, if the tree still stands where it began.
-    async fn store(&self, from: &Reach, to: &Reach, edge: &mut Edge) -> Result<bool, Error> {
+    /// Stores what a page has come to, if the tree still stands where it began, and the log holds what was not read from
+    /// it: a database that was restored meanwhile may not.
+    async fn store(&self, from: &Reach, to: &Reach, edge: &mut Edge, fed: &[Uuid]) -> Result<bool, Error> {
         let (mut levels, mut indices, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
         for tile in edge.take() {
             levels.push(i16::from(tile.id.level));
@@ -112,6 +152,7 @@ impl Tree {
                  UPDATE chancery.tree
                  SET size = $1, last_commit = $2, keeper = $3, kept_until = now() + interval '4 seconds'
                  WHERE size = $4 AND last_commit = $5
+                   AND (SELECT count(*) FROM chancery.commits WHERE id = ANY($9)) = cardinality($9::uuid[])
                  RETURNING 1
              )
              INSERT INTO chancery.tiles (level, index, hashes)
@@ -127,7 +168,8 @@ impl Tree {
         .bind(from.last)
         .bind(levels)
         .bind(indices)
-        .bind(hashes);
+        .bind(hashes)
+        .bind(fed);
         Ok(!self.log.run("storing tiles", storing).await?.is_empty())
     }
 
@@ -194,6 +236,18 @@ impl Tree {
             .map(|row| tile_of(row).map_err(|error| Error::from_sqlx("reading tiles", &error)))
             .collect()
     }
+}
+
+/// Hashing takes a thread as long as it lasts, so it is not one that answers.
+fn grown(mut edge: Edge, commits: &[Commit]) -> Edge {
+    for (_, line) in commits.iter().flat_map(Commit::numbered) {
+        edge.push(leaf_hash(line.as_bytes()));
+    }
+    edge
+}
+
+fn panicked() -> Error {
+    Error::Unavailable { doing: "hashing lines", reason: "it ended by a panic".into() }
 }
 
 fn tile_of(row: &PgRow) -> Result<(TileId, Vec<Hash>), sqlx::Error> {

@@ -109,6 +109,34 @@ async fn a_log_that_is_not_the_one_of_the_tree_is_noticed_and_read_anew() {
 }
 
 #[tokio::test]
+async fn no_checkpoint_is_signed_over_stored_hashes_that_the_last_one_was_not_made_of() {
+    let database = database().await;
+    let log = database.log().await;
+    let (random, mut writer) = (Random::seeded(45), log.writer().await.unwrap());
+    let (tree, key) = (tree(&log, 1), key(1));
+    let sign = async |seen: Option<&Checkpoint>| {
+        checkpoint::advance(&log, &tree, ORIGIN, &[&key], seen).await.map(Option::unwrap)
+    };
+    fill(&mut writer, &random, 1, 200).await;
+    grow(&tree).await;
+    let first = sign(None).await.unwrap();
+    fill(&mut writer, &random, 1, 100).await;
+    grow(&tree).await;
+    // The first root comes of leaves, the second of what is stored over the first 256 of them.
+    let change = "UPDATE chancery.tiles SET hashes = sha256(hashes) WHERE level = 1 AND index = 0";
+    database.tamper(change).await;
+    let expected = roots(&log).await;
+    assert_eq!(tree.roots(&[0..200]).await.unwrap(), [expected[200]], "the first root is still there");
+    let refused = sign(None).await.unwrap_err();
+    assert!(matches!(refused, Error::Inconsistent { size: 200, to: 300, .. }), "{refused}");
+    assert_eq!(checkpoint::last(&log, ORIGIN).await.unwrap().as_ref(), Some(&first));
+    // Without the stored checkpoint, the one that a node remembers stands against it.
+    database.tamper("DELETE FROM chancery.checkpoints").await;
+    let refused = sign(Checkpoint::of_note(&first).as_ref()).await.unwrap_err();
+    assert!(matches!(refused, Error::Inconsistent { size: 200, to: 300, .. }), "{refused}");
+}
+
+#[tokio::test]
 async fn no_checkpoint_contradicts_an_earlier_one() {
     let database = database().await;
     let log = database.log().await;

@@ -12,9 +12,10 @@ mod summary;
 
 pub use read::{EventFilter, EventPage, Order, TokenHistory, UseFilter, UsePage};
 pub use rows::UseOutcome;
-pub(crate) use rows::bit;
+pub(crate) use rows::{Counts, Enrolled, bit};
 pub use summary::{Kind, Summary, kind_of};
 
+use crate::feed::Feeds;
 use crate::live::Live;
 use eventlog::{Error, Log, Random};
 use sqlx::Row as _;
@@ -34,6 +35,7 @@ pub struct Audit {
     /// The same log for those who read the views.
     reads: Log,
     live: Arc<Live>,
+    feeds: Arc<Feeds>,
     /// Tells this node from others as the keeper.
     id: Uuid,
 }
@@ -57,9 +59,9 @@ pub struct GenerationStatus {
 }
 
 impl Audit {
-    pub(crate) fn new(log: Log, live: Arc<Live>) -> Self {
+    pub(crate) fn new(log: Log, live: Arc<Live>, feeds: Arc<Feeds>) -> Self {
         let reads = log.apart();
-        Self { log, reads, live, id: Random::system().uuid_v7(0) }
+        Self { log, reads, live, feeds, id: Random::system().uuid_v7(0) }
     }
 
     /// The log as auditors read it.

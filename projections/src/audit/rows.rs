@@ -1,6 +1,7 @@
 //! What the audit views hold of a stretch of the log: a function of its commits, and of where tokens stand.
 
 use super::summary::{Kind, Summary};
+use crate::feed::Weigh;
 use domain::id::{OrganizationId, ProjectId, TokenId};
 use domain::time::Timestamp;
 use domain::verify::Code;
@@ -43,13 +44,53 @@ pub(super) struct UseRow {
 
 /// How often a token was used, and what came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     pub(super) valid: i32,
     pub(super) refused: i32,
     /// It asked about other tokens.
     pub(super) asked: i32,
     /// Which outcomes there were, as [`bit`] has them.
     pub(super) outcomes: i32,
+}
+
+impl Counts {
+    /// Counts a line that stands for so many uses.
+    pub(crate) fn add(&mut self, outcome: UseOutcome, times: u32) {
+        self.merge(&Counts::of(outcome, times));
+    }
+
+    fn of(outcome: UseOutcome, times: u32) -> Self {
+        let (times, outcomes) = (i32::try_from(times).unwrap_or(i32::MAX), bit(outcome));
+        match outcome {
+            UseOutcome::Answered(Code::Valid) => Self { valid: times, outcomes, ..Self::default() },
+            UseOutcome::Answered(_) => Self { refused: times, outcomes, ..Self::default() },
+            UseOutcome::Asked => Self { asked: times, outcomes, ..Self::default() },
+        }
+    }
+
+    fn merge(&mut self, other: &Counts) {
+        self.valid = self.valid.saturating_add(other.valid);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.asked = self.asked.saturating_add(other.asked);
+        self.outcomes |= other.outcomes;
+    }
+}
+
+/// A commit as it is taken in.
+pub(crate) enum Enrolled {
+    /// By its lines.
+    Lines(Commit),
+    /// Uses of tokens and nothing else, all at one time, counted already.
+    Uses(Timestamp, Vec<(TokenId, Counts)>),
+}
+
+impl Weigh for Enrolled {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Lines(commit) => commit.weight(),
+            Self::Uses(_, counted) => size_of_val(&counted[..]),
+        }
+    }
 }
 
 /// The stretches that uses may still be added to, by token.
@@ -92,15 +133,23 @@ pub(crate) fn bit(outcome: UseOutcome) -> i32 {
     OUTCOMES.iter().position(|known| *known == outcome).map_or(0, |place| 1 << place)
 }
 
-/// Rows of commits that follow each other. `scope` says where a token stands; `open` is carried from page to page.
+/// Rows of commits that follow each other, each with where it begins. `scope` says where a token stands; `open` is
+/// carried from page to page.
 pub(super) fn rows(
-    commits: &[Commit],
+    commits: &[(u64, Enrolled)],
     open: &mut Open,
     mut scope: impl FnMut(TokenId) -> (Option<OrganizationId>, Option<ProjectId>),
 ) -> Result<(Vec<EventRow>, Vec<UseRow>), (u64, serde_json::Error)> {
     let mut events = Vec::new();
     let mut uses = Uses { open, rows: Vec::new(), current: HashMap::new() };
-    for commit in commits {
+    for (first, enrolled) in commits {
+        let commit = match enrolled {
+            Enrolled::Lines(commit) => commit,
+            Enrolled::Uses(at, counted) => {
+                counted.iter().for_each(|(token, counts)| uses.count(*token, *first, *at, counts));
+                continue;
+            }
+        };
         for (position, text) in commit.numbered() {
             let line = Summary::read(text).map_err(|error| (position, error))?;
             match line.kind() {
@@ -136,16 +185,13 @@ struct Uses<'o> {
 impl Uses<'_> {
     fn take(&mut self, commit: u64, line: &Summary<'_>) {
         for (token, outcome) in line.uses() {
-            let hour = i32::try_from(line.at.micros().div_euclid(HOUR)).unwrap_or(i32::MAX);
-            let times = i32::try_from(line.count.unwrap_or(1)).unwrap_or(i32::MAX);
-            let counts = &mut self.row(token, commit, hour).counts;
-            counts.outcomes |= bit(outcome);
-            match outcome {
-                UseOutcome::Answered(Code::Valid) => counts.valid = counts.valid.saturating_add(times),
-                UseOutcome::Answered(_) => counts.refused = counts.refused.saturating_add(times),
-                UseOutcome::Asked => counts.asked = counts.asked.saturating_add(times),
-            }
+            self.count(token, commit, line.at, &Counts::of(outcome, line.count.unwrap_or(1)));
         }
+    }
+
+    fn count(&mut self, token: TokenId, commit: u64, at: Timestamp, counts: &Counts) {
+        let hour = i32::try_from(at.micros().div_euclid(HOUR)).unwrap_or(i32::MAX);
+        self.row(token, commit, hour).counts.merge(counts);
     }
 
     /// The row that a use in a commit belongs to, with the commit in it.
@@ -246,7 +292,9 @@ mod tests {
     }
 
     fn uses_of(commits: &[Commit], open: &mut Open) -> Vec<UseRow> {
-        rows(commits, open, |_| (None, None)).unwrap().1
+        let commits: Vec<_> =
+            commits.iter().map(|commit| (commit.first, Enrolled::Lines(commit.clone()))).collect();
+        rows(&commits, open, |_| (None, None)).unwrap().1
     }
 
     #[test]
@@ -268,6 +316,24 @@ mod tests {
         assert_eq!(more.iter().map(|row| (row.first, row.last)).collect::<Vec<_>>(), [(0, 301), (900, 900)]);
         let whole = [&found[0].commits[..], &more[0].commits[..]].concat();
         assert_eq!(commits_of(0, &whole), [0, 300, 301]);
+    }
+
+    #[test]
+    fn uses_that_the_node_counted_come_to_the_rows_of_their_lines() {
+        let refused = line(9, 1, 2, Some("forbidden")).replace("}}", "},\"count\":3}");
+        let lines = [line(9, 1, 1, None), line(9, 1, 2, None), refused, line(9, 2, 2, Some("expired"))];
+        let commit = commit(5, &lines);
+        let (mut counted, mut at) = (HashMap::<TokenId, Counts>::new(), Timestamp::MIN);
+        let mut count = |time, tallies: crate::usage::Tallies| {
+            at = time;
+            tallies.iter().for_each(|(token, tally)| counted.entry(*token).or_default().merge(&tally.counts));
+        };
+        crate::usage::uses_of(&commit, &mut count).unwrap();
+        let fed = Enrolled::Uses(at, counted.into_iter().collect());
+        let expected = uses_of(std::slice::from_ref(&commit), &mut Open::new());
+        assert_eq!(rows(&[(5, fed)], &mut Open::new(), |_| (None, None)).unwrap().1, expected);
+        let of = |row: &UseRow| (row.counts.valid, row.counts.refused, row.counts.asked);
+        assert_eq!(expected.iter().map(of).collect::<Vec<_>>(), [(2, 3, 0), (0, 1, 4)]);
     }
 
     #[test]

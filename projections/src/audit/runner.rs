@@ -1,6 +1,6 @@
 //! Keeping the audit views: by one node at a time, page by page.
 
-use super::rows::{EventRow, Open, UseRow, rows};
+use super::rows::{Enrolled, EventRow, Open, UseRow, rows};
 use super::{Audit, to_db};
 use domain::id::{OrganizationId, ProjectId, TokenId};
 use domain::state::State;
@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 /// Commits on a page.
 const PAGE: u32 = 500;
+/// Commits of this node's that are taken in at a time.
+const FED: usize = 10_000;
 /// How often a node that does not keep the views looks whether nobody does, and one that does says that it goes on.
 const PERIOD: Duration = Duration::from_secs(1);
 /// The least time between two pages when there is little to take in.
@@ -46,6 +48,18 @@ struct Generation {
     open: Open,
 }
 
+/// Commits that follow what a generation has.
+#[derive(Default)]
+struct Page {
+    /// Each with where it begins.
+    commits: Vec<(u64, Enrolled)>,
+    /// The size of the log with them, and the last one.
+    size: u64,
+    last: Uuid,
+    /// Those that were not read from the log.
+    fed: Vec<Uuid>,
+}
+
 /// Why the views could not go on. They are claimed anew, from what is stored.
 #[derive(Debug, thiserror::Error)]
 enum Delayed {
@@ -53,7 +67,7 @@ enum Delayed {
     Log(#[from] Error),
     #[error("position {0}: {1}")]
     Line(u64, serde_json::Error),
-    #[error("another node has moved them")]
+    #[error("another node has moved them, or the log is not what it was")]
     Overtaken,
     #[error("reading a page ended by a panic")]
     Panicked,
@@ -77,6 +91,7 @@ impl Audit {
                 Err(error) => {
                     tracing::debug!(%error, "the audit views wait");
                     keeping = None;
+                    self.feeds.audit.want(false);
                     false
                 }
             };
@@ -109,6 +124,7 @@ impl Audit {
         if is_due || keeping.is_none() {
             let claimed = self.claim(keeping.take()).await?;
             *keeping = claimed;
+            self.feeds.audit.want(keeping.is_some());
         }
         let Some(kept) = keeping else {
             self.status_by(&self.log).await?;
@@ -117,11 +133,12 @@ impl Audit {
         let mut has_more = false;
         for index in 0..kept.generations.len() {
             let generation = &mut kept.generations[index];
-            match self.advance(generation).await {
+            match self.advance(generation, generation.number == kept.live).await {
                 Ok(more) => has_more |= more,
                 Err(Delayed::Log(Error::WentBackwards { .. })) => {
                     self.begin_anew(kept.live, generation.number).await?;
                     *keeping = None;
+                    self.feeds.audit.want(false);
                     return Ok(false);
                 }
                 Err(error) => return Err(error),
@@ -171,16 +188,32 @@ impl Audit {
         Ok((!rows.is_empty()).then_some(kept))
     }
 
-    /// Takes in a page of the log, no further than the live state, which says where tokens stand; says whether there may
-    /// be more.
-    async fn advance(&self, generation: &mut Generation) -> Result<bool, Delayed> {
+    /// Takes in what this node appended, or else a page of the log; says whether there may be more.
+    async fn advance(&self, generation: &mut Generation, is_read: bool) -> Result<bool, Delayed> {
         let limit = self.live.position();
-        let mut commits = self.log.commits_after(generation.size, generation.commit, PAGE).await?;
-        commits.retain(|commit| commit.end() <= limit);
-        let Some(last) = commits.last() else { return Ok(false) };
-        let (size, commit) = (last.end(), last.id);
+        let mut page = Page { size: generation.size, ..Page::default() };
+        // What is read is what the feed is for: another generation has to take in what is long past.
+        while is_read
+            && page.commits.len() < FED
+            && let Some(fed) = self.feeds.audit.take(page.size)
+        {
+            (page.size, page.last) = (fed.end, fed.commit);
+            page.fed.push(fed.commit);
+            page.commits.push((fed.first, fed.what));
+        }
+        if page.commits.is_empty() {
+            // No further than the live state, which says where tokens stand.
+            let commits = self.log.commits_after(generation.size, generation.commit, PAGE).await?;
+            for commit in commits.into_iter().take_while(|commit| commit.end() <= limit) {
+                (page.size, page.last) = (commit.end(), commit.id);
+                page.commits.push((commit.first, Enrolled::Lines(commit)));
+            }
+        }
+        if page.commits.is_empty() {
+            return Ok(false);
+        }
         let mut open = std::mem::take(&mut generation.open);
-        let live = Arc::clone(&self.live);
+        let (live, commits) = (Arc::clone(&self.live), std::mem::take(&mut page.commits));
         let reading = spawn_blocking(move || {
             let scope = |token| live.read(|state| scope_of(state, token));
             rows(&commits, &mut open, scope).map(|found| (found, open))
@@ -188,20 +221,21 @@ impl Audit {
         let read = reading.await.map_err(|_| Delayed::Panicked)?;
         let ((events, uses), open) = read.map_err(|(position, error)| Delayed::Line(position, error))?;
         self.log.faults().at(Point::Projecting).await?;
-        self.store(generation, (size, commit), &events, &uses).await?;
+        self.store(generation, &page, &events, &uses).await?;
         self.log.faults().at(Point::Projected).await?;
-        (generation.size, generation.commit, generation.open) = (size, commit, open);
+        (generation.size, generation.commit, generation.open) = (page.size, page.last, open);
         if generation.open.len() > STRETCHES {
             generation.open = Open::new();
         }
-        Ok(size < limit)
+        Ok(page.size < limit)
     }
 
-    /// Moves a generation on and inserts the rows, in one statement, if it stands where they begin.
+    /// Moves a generation on and inserts the rows, in one statement, if it stands where they begin and the log holds what
+    /// was not read from it: a database that was restored meanwhile may not.
     async fn store(
         &self,
         generation: &Generation,
-        (size, commit): (u64, Uuid),
+        page: &Page,
         events: &[EventRow],
         uses: &[UseRow],
     ) -> Result<(), Delayed> {
@@ -209,6 +243,7 @@ impl Audit {
             "WITH moved AS (
                  UPDATE chancery_views.audit_generations SET size = $4, commit = $5
                  WHERE generation = $1 AND size = $2 AND commit = $3
+                   AND (SELECT count(*) FROM chancery.commits WHERE id = ANY($25)) = cardinality($25::uuid[])
                  RETURNING generation
              ), event AS (
                  INSERT INTO chancery_views.audit_events
@@ -235,8 +270,8 @@ impl Audit {
         .bind(generation.number)
         .bind(to_db(generation.size))
         .bind(generation.commit)
-        .bind(to_db(size))
-        .bind(commit)
+        .bind(to_db(page.size))
+        .bind(page.last)
         .bind(all(events, |event| to_db(event.position)))
         .bind(all(events, |event| to_db(event.first)))
         .bind(all(events, |event| event.at.micros()))
@@ -255,7 +290,8 @@ impl Audit {
         .bind(all(uses, |used| used.counts.refused))
         .bind(all(uses, |used| used.counts.asked))
         .bind(all(uses, |used| used.counts.outcomes))
-        .bind(all(uses, |used| used.commits.clone()));
+        .bind(all(uses, |used| used.commits.clone()))
+        .bind(&page.fed);
         if self.log.run("storing a page of the audit views", storing).await?.is_empty() {
             return Err(Delayed::Overtaken);
         }

@@ -46,6 +46,8 @@ pub(crate) struct Batch<'a> {
     same: HashMap<Vec<u8>, usize>,
     /// Who used what, and who was refused.
     uses: Tallies,
+    /// There is a use of the break-glass token among them.
+    has_admin_use: bool,
 }
 
 /// Where a record stands in the batch.
@@ -84,6 +86,8 @@ pub(crate) struct Decided {
     pub(crate) at: Timestamp,
     /// Who used what, and who was refused.
     pub(crate) uses: Tallies,
+    /// Not all its lines are uses of tokens.
+    pub(crate) has_events: bool,
     refusal_lines: Vec<Option<u32>>,
 }
 
@@ -120,6 +124,7 @@ impl<'a> Batch<'a> {
             refusals: Vec::new(),
             same: HashMap::new(),
             uses: Tallies::default(),
+            has_admin_use: false,
         }
     }
 
@@ -318,7 +323,8 @@ impl<'a> Batch<'a> {
             erases: self.erases,
         });
         let refusal_lines = self.refusals.iter().map(|refusal| refusal.line).collect();
-        Decided { draft, events: self.events, at: self.at, uses: self.uses, refusal_lines }
+        let has_events = self.has_admin_use || !self.events.is_empty();
+        Decided { draft, events: self.events, at: self.at, uses: self.uses, has_events, refusal_lines }
     }
 }
 

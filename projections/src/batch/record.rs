@@ -179,6 +179,7 @@ impl Batch<'_> {
             agent: agent.as_ref().map(Commitment::as_str),
         };
         let at = std::mem::take(&mut self.at_text);
+        self.has_admin_use = true;
         self.start_line();
         let head = Head { at: &at, org: None, n: None, actor: &actor, idempotency: None };
         line::write_admin_use(&mut self.lines, &head, &AdminUse { asked, seen });

@@ -11,15 +11,14 @@
 //! from then on, because each of its statements holds that the view's `term` is still its own. How far the table stands
 //! for the log is stored after the rows.
 
-mod feed;
 mod tally;
 mod view;
 mod write;
 
-pub(crate) use feed::{Feed, Uses};
-pub(crate) use tally::{LastUses, Seen, Tallies, count_line, count_use, last_uses, used};
+pub(crate) use tally::{LastUses, Seen, Tallies, Uses, count_line, count_use, last_uses, used, uses_of};
 pub use view::{LastUse, Moment};
 
+use crate::feed::{Fed, Feeds};
 use crate::live::Live;
 use domain::id::TokenId;
 use domain::time::Timestamp;
@@ -30,7 +29,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tally::{Total, uses_of};
+use tally::Total;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -73,7 +72,7 @@ pub async fn migrate(log: &Log) -> Result<(), Error> {
 pub(crate) struct Usage {
     log: Log,
     live: Arc<Live>,
-    feed: Arc<Feed>,
+    feeds: Arc<Feeds>,
     held: Mutex<Held>,
     /// Tells this node from others as the keeper.
     id: Uuid,
@@ -111,8 +110,8 @@ struct Keeping {
 }
 
 impl Usage {
-    pub(crate) fn new(log: Log, live: Arc<Live>, feed: Arc<Feed>) -> Self {
-        Self { log, live, feed, held: Mutex::default(), id: Random::system().uuid_v7(0) }
+    pub(crate) fn new(log: Log, live: Arc<Live>, feeds: Arc<Feeds>) -> Self {
+        Self { log, live, feeds, held: Mutex::default(), id: Random::system().uuid_v7(0) }
     }
 
     /// Follows the log until it is told to stop.
@@ -128,6 +127,7 @@ impl Usage {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(PERIOD) => {}
+                () = self.feeds.usage.filling() => {}
             }
         }
     }
@@ -195,7 +195,7 @@ impl Usage {
         let stored = (from_db(size), commit);
         let ahead = if writing > size { self.rows_after(size).await? } else { HashMap::new() };
         self.held.lock().fresh_to = stored.0;
-        self.feed.want(true);
+        self.feeds.usage.want(true);
         Ok(Some(Keeping { term, stored, taken: stored, ahead, write_at: Duration::ZERO }))
     }
 
@@ -215,7 +215,7 @@ impl Usage {
     }
 
     fn forget(&self) {
-        self.feed.want(false);
+        self.feeds.usage.want(false);
         *self.held.lock() = Held::default();
     }
 
@@ -242,18 +242,20 @@ impl Usage {
     /// Takes in what this node appended, or else a page of the log; says whether there is more.
     async fn take_in(&self, kept: &mut Keeping) -> Result<bool, Missed> {
         let before = kept.taken;
-        while let Some(uses) = self.feed.take(kept.taken.0) {
+        while let Some(Fed { end, commit, what: Uses { at, tallies }, .. }) =
+            self.feeds.usage.take(kept.taken.0)
+        {
             let mut held = self.held.lock();
-            add(&mut held.fresh, &kept.ahead, uses.end, uses.at, uses.tallies);
-            kept.taken = (uses.end, uses.commit);
-            held.fresh_to = uses.end;
+            add(&mut held.fresh, &kept.ahead, end, at, tallies);
+            kept.taken = (end, commit);
+            held.fresh_to = end;
             if held.fresh.len() >= HELD {
                 return Ok(true);
             }
         }
         self.live.stats.usage_position.fetch_max(kept.taken.0, Relaxed);
         // What was appended by others after this node's last is seen when this node appends nothing for a while.
-        if self.feed.next().is_none() && kept.taken != before {
+        if self.feeds.usage.next().is_none() && kept.taken != before {
             return Ok(false);
         }
         let commits = match self.log.commits_after(kept.taken.0, kept.taken.1, PAGE).await {

@@ -1,5 +1,7 @@
 //! What uses come to, a token: the last one, the last refusal, and how many on which day.
 
+use crate::audit::{Counts, UseOutcome};
+use crate::feed::Weigh;
 use crate::people::Commitment;
 use domain::event::Use;
 use domain::id::TokenId;
@@ -30,13 +32,27 @@ pub(crate) struct Tally {
     /// What else it was used for.
     pub(crate) earlier: Vec<Arc<str>>,
     pub(crate) last_refused: Option<(Code, Seen)>,
+    /// The lines of uses among them, as the audit views count them.
+    pub(crate) counts: Counts,
 }
 
 /// The uses of all tokens at one time.
 pub(crate) type Tallies = HashMap<TokenId, Tally, RandomState>;
 
+/// The uses of one commit.
+pub(crate) struct Uses {
+    pub(crate) at: Timestamp,
+    pub(crate) tallies: Tallies,
+}
+
+impl Weigh for Uses {
+    fn weight(&self) -> usize {
+        self.tallies.len() * size_of::<(TokenId, Tally)>()
+    }
+}
+
 /// One token was used, so many times.
-pub(crate) fn count_use(tallies: &mut Tallies, token: TokenId, count: u32, seen: Seen) {
+pub(crate) fn count_use(tallies: &mut Tallies, token: TokenId, count: u32, seen: Seen) -> &mut Tally {
     let tally = tallies.entry(token).or_default();
     tally.used += u64::from(count);
     let known = tally.last.replace(seen).and_then(|seen| seen.permission);
@@ -45,6 +61,7 @@ pub(crate) fn count_use(tallies: &mut Tallies, token: TokenId, count: u32, seen:
     if let Some(known) = known.filter(|known| last != Some(known) && !tally.earlier.contains(known)) {
         tally.earlier.push(known);
     }
+    tally
 }
 
 /// Permissions of a token that are held at most before they are written: a role that is a wildcard has no end of them.
@@ -189,16 +206,20 @@ pub(crate) fn count_line<S: AsRef<str>>(
     };
     // Whoever was refused itself did not use anything; whoever asked about another did.
     if let Some(actor) = actor.filter(|_| !is_own) {
-        count_use(tallies, actor, count, Seen { permission: Some(Arc::clone(&ASKED)), ..caller.clone() });
+        count_use(tallies, actor, count, Seen { permission: Some(Arc::clone(&ASKED)), ..caller.clone() })
+            .counts
+            .add(UseOutcome::Asked, count);
     }
-    match used.code {
+    let tally = match used.code {
         None => count_use(tallies, used.token, count, seen),
         Some(code) => {
             let tally = tallies.entry(used.token).or_default();
             tally.refused += u64::from(count);
             tally.last_refused = Some((code, seen));
+            tally
         }
-    }
+    };
+    tally.counts.add(UseOutcome::Answered(used.code.unwrap_or(Code::Valid)), count);
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 #![expect(clippy::cast_precision_loss, reason = "figures are quoted to three digits")]
 #![expect(clippy::disallowed_methods, clippy::unchecked_time_subtraction, reason = "it measures real time")]
 
+mod audit;
 mod cascade;
 mod load;
 mod log;
@@ -26,8 +27,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PARTS: [&str; 9] =
-    ["verify", "batch", "snapshot", "append", "bytes", "scale", "sweep", "cascade", "replay"];
+const PARTS: [&str; 10] =
+    ["verify", "batch", "snapshot", "append", "bytes", "scale", "sweep", "cascade", "replay", "audit"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -49,6 +50,7 @@ async fn main() -> ExitCode {
                     "sweep" => sweep::run().await,
                     "cascade" => cascade::run().await,
                     "replay" => replay::run().await,
+                    "audit" => audit::run().await,
                     _ => scale::run().await,
                 }
             }

@@ -10,7 +10,7 @@ use domain::event::Answers;
 use domain::id::{OrganizationId, ProjectId, TokenId};
 use domain::secret::SecretHash;
 use eventlog::private::{self, PrivatePostgres};
-use eventlog::{Clock, Log, Random};
+use eventlog::{Clock, Log, LogKey, Random};
 use futures_util::stream::{self, StreamExt as _};
 use projections::{Call, Client, Node, Outcome, Presented, Starting, Work};
 use serde_json::json;
@@ -18,7 +18,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -168,8 +168,8 @@ impl Stand {
             snapshot_every: projections::Options::SNAPSHOT_EVERY,
         };
         let starting = || {
-            let (origin, log_key) = ("benchmark.invalid/log".to_owned(), "a key of the benchmark".to_owned());
-            Ok(Starting { origin, log_key, answers })
+            let key = LogKey::load_or_create(&self.node_folder(name).join("log-key"), &Random::system())?;
+            Ok(Starting { origin: "benchmark.invalid/log".to_owned(), log_key: key.public(), answers })
         };
         Node::start(log, options, starting).await.unwrap()
     }
@@ -205,8 +205,13 @@ impl Stand {
 
     /// Serves an authority by the built program.
     pub(crate) fn serve(&self, authority: &Authority) -> Server {
+        self.serve_by(&program(), authority)
+    }
+
+    /// Serves an authority by another build of the program.
+    pub(crate) fn serve_by(&self, program: &Path, authority: &Authority) -> Server {
         let folder = self.node_folder(authority.name);
-        let mut process = Process::new(program());
+        let mut process = Process::new(program);
         process
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(&folder)

@@ -7,6 +7,7 @@ use crate::stand::{Authority, Server, Stand};
 use domain::event::Answers;
 use sqlx::{Connection as _, Executor as _};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Live tokens of each authority.
@@ -73,9 +74,9 @@ fn number_of_rounds(default: usize) -> usize {
     std::env::var("ROUNDS").map_or(default, |rounds| rounds.parse().expect("ROUNDS is a number"))
 }
 
-/// `SERVERS` names some of the servers, separated by commas; bare is always there.
+/// `SERVERS` names some of the servers, separated by commas; bare is always there, and another build where there is one.
 fn is_wanted(name: &str) -> bool {
-    name == "bare"
+    matches!(name, "bare" | "before")
         || std::env::var("SERVERS").is_ok_and(|names| names.split(',').any(|one| one == name))
         || std::env::var("SERVERS").is_err()
 }
@@ -132,29 +133,39 @@ async fn fill_peer(stand: &Stand, authority: &Authority) {
     connection.close().await.unwrap();
 }
 
-/// Both modes, the ceiling and the peer.
+/// Both modes, the ceiling and the peer; and, where `BEFORE` is the path of another build of the program, that build.
 pub(crate) async fn rounds() {
     let stand = Stand::new().await;
     let committed = stand.authority("committed", Answers::Committed, TOKENS).await;
     let bounded = stand.authority("bounded", Answers::Bounded, TOKENS).await;
     fill_peer(&stand, &committed).await;
-    let scripts = [committed.questions(QUESTIONS), bounded.questions(QUESTIONS)];
-    let servers = [
+    let before = match std::env::var_os("BEFORE") {
+        Some(program) => {
+            Some((stand.authority("before", Answers::Committed, TOKENS).await, PathBuf::from(program)))
+        }
+        None => None,
+    };
+    let mut scripts = vec![committed.questions(QUESTIONS), bounded.questions(QUESTIONS)];
+    let mut servers = vec![
         Server::rival(&["serve-bare"]),
         stand.serve(&committed),
         stand.serve(&bounded),
         Server::rival(&["serve-peer", &stand.url("peer"), "16"]),
     ];
-    let names = ["bare", "committed", "bounded", "peer"];
+    if let Some((authority, program)) = &before {
+        scripts.push(authority.questions(QUESTIONS));
+        servers.push(stand.serve_by(program, authority));
+    }
+    let names = ["bare", "committed", "bounded", "peer", "before"];
     let of = |index: usize, connections| Target {
         name: names[index],
         connections,
         server: &servers[index],
-        script: &scripts[usize::from(index == 2)],
+        script: &scripts[[0, 0, 1, 0, 2][index]],
     };
     let mut targets = Vec::new();
     for connections in [64, 256] {
-        let wanted = (0..4).filter(|index| is_wanted(names[*index]));
+        let wanted = (0..servers.len()).filter(|index| is_wanted(names[*index]));
         targets.extend(wanted.map(|index| of(index, connections)));
     }
     let figures = interleave(&stand, &targets, number_of_rounds(7));

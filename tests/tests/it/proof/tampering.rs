@@ -186,6 +186,44 @@ async fn a_tail_that_is_cut_off_is_missed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tree_that_is_stored_otherwise_than_it_was_hashed_is_not_signed() {
+    let (world, desk) = (signing().await, Desk::new());
+    uses(&world, "first", 20).await;
+    let first = checkpoint(&world).await;
+    let refused = async || {
+        let metrics = world.node.anon().get("/metrics").await.text;
+        let count = metrics.lines().find_map(|line| line.strip_prefix("chancery_checkpoints_refused_total "));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(refused().await, 0);
+    // Whatever the node stores above the leaves comes to be something else, with the root of the first still there.
+    world
+        .database
+        .execute(
+            "CREATE FUNCTION chancery.other() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN NEW.hashes := pg_catalog.sha256(NEW.hashes); RETURN NEW; END $$;
+             CREATE TRIGGER other BEFORE INSERT ON chancery.tiles FOR EACH ROW WHEN (NEW.level = 1)
+                 EXECUTE FUNCTION chancery.other()",
+        )
+        .await;
+    uses(&world, "second", 300).await;
+    let size = world.database.size().await;
+    let answer = world.node.admin().get(&format!("/log/checkpoint?at_least={size}")).await;
+    assert_eq!(answer.status, 500, "{}", answer.text);
+    assert!(refused().await > 0);
+    let last = world.node.admin().get("/log/checkpoint").await.text;
+    assert!(size_of(&last) < 256, "{last}");
+    // What stands on the log is what stood there: once the tree is made anew, it is signed.
+    world.database.execute("DROP TRIGGER other ON chancery.tiles; DELETE FROM chancery.tiles; UPDATE chancery.tree SET size = 0, last_commit = '00000000-0000-0000-0000-000000000000'").await;
+    let second = checkpoint(&world).await;
+    assert!(size_of(&second) >= size);
+    let kept = [desk.put("first.txt", &first), desk.put("last.txt", &last), desk.put("second.txt", &second)];
+    let export = desk.export("now.ndjson", &lines(&world).await[..size_of(&second) as usize]);
+    let key = keys(&world.node).await[0].clone();
+    page(&desk.verify(&key, &kept.each_ref().map(PathBuf::as_path), &[&export]).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tail_that_is_rewritten_with_its_hashes_is_not_signed_and_found() {
     let audited = audited().await;
     let database = &audited.world.database;
