@@ -73,6 +73,7 @@ impl Personal {
     }
 
     /// The same for an organization's lines, as a person's where that is known.
+    #[must_use]
     pub fn of(self, organization: Option<Uuid>, person: Option<Uuid>) -> Personal {
         Personal { organization, person, ..self }
     }

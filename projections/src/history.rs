@@ -16,6 +16,7 @@ use domain::state::State;
 use domain::time::Timestamp;
 use eventlog::{Commit, Log};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::spawn_blocking;
@@ -132,6 +133,7 @@ impl History {
             {
                 shelf.states.clear();
             }
+            self.live.stats.snapshot_version.store(self.snapshots.last_version(), Relaxed);
             let version = self.live.read(State::version);
             if now < rest_until || version < self.snapshots.last_version() + due_after(version, self.every) {
                 continue;

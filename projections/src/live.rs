@@ -53,6 +53,8 @@ pub struct Stats {
     pub checkpoints_refused: AtomicU64,
     /// The size of the log that the audit views stand for.
     pub audit_position: AtomicU64,
+    /// The version of the last snapshot of the state on disk, 0 without any.
+    pub snapshot_version: AtomicU64,
 }
 
 impl Live {

@@ -26,32 +26,56 @@ impl Collector for NodeCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let stats = &self.0.stats;
         let counters = [
-            ("log_commits", "Commits that this node appended", &stats.commits),
-            ("log_lines", "Lines that this node appended", &stats.lines),
-            ("log_races", "Commits that were decided again because another node came first", &stats.races),
-            ("log_locks", "Commits that took the lock of the log's head", &stats.locks),
-            ("log_failures", "Commits that failed because the database was away", &stats.failures),
-            ("overloads", "Calls that were turned away because too much waited", &stats.overloads),
-            ("unknown_tokens", "Presented texts that match no token", &stats.unknown),
+            ("log_commits", "Commits that this node appended", stats.commits.load(Relaxed)),
+            ("log_lines", "Lines that this node appended", stats.lines.load(Relaxed)),
+            (
+                "log_races",
+                "Commits that were decided again because another node came first",
+                stats.races.load(Relaxed),
+            ),
+            ("log_locks", "Commits that took the lock of the log's head", stats.locks.load(Relaxed)),
+            (
+                "log_failures",
+                "Commits that failed because the database was away",
+                stats.failures.load(Relaxed),
+            ),
+            (
+                "overloads",
+                "Calls that were turned away because too much waited",
+                stats.overloads.load(Relaxed),
+            ),
+            ("unknown_tokens", "Presented texts that match no token", stats.unknown.load(Relaxed)),
             (
                 "checkpoints_refused",
                 "Attempts at a checkpoint that were given up because the tree does not go on from what was signed",
-                &stats.checkpoints_refused,
+                stats.checkpoints_refused.load(Relaxed),
             ),
-            ("uses_lost", "Bounded uses that were answered and could not be recorded", &stats.lost),
+            (
+                "personal_altered",
+                "Personal values that were read and are not those that their lines were written with",
+                self.1.altered_values(),
+            ),
+            (
+                "uses_lost",
+                "Bounded uses that were answered and could not be recorded",
+                stats.lost.load(Relaxed),
+            ),
         ];
         for (name, help, count) in counters {
-            let counter = ConstCounter::new(count.load(Relaxed));
+            let counter = ConstCounter::new(count);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
-        let altered = ConstCounter::new(self.1.altered_values());
-        let help = "Personal values that were read and are not those that their lines were written with";
-        altered.encode(encoder.encode_descriptor(
-            "personal_altered",
-            help,
-            None,
-            altered.metric_type(),
-        )?)?;
+        self.gauges(&mut encoder)?;
+        let staleness = ConstGauge::new(self.0.staleness().as_secs_f64());
+        let help = "Seconds since the last successful look at the log's head began";
+        let kind = staleness.metric_type();
+        staleness.encode(encoder.encode_descriptor("log_staleness_seconds", help, None, kind)?)
+    }
+}
+
+impl NodeCollector {
+    fn gauges(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let stats = &self.0.stats;
         let (tokens, version) = self.0.read(|state| (state.tokens().len() as u64, state.version()));
         let gauges = [
             (
@@ -81,20 +105,18 @@ impl Collector for NodeCollector {
                 stats.audit_position.load(Relaxed),
             ),
             ("log_version", "Lifecycle events that are folded", version),
+            (
+                "snapshot_version",
+                "Lifecycle events in the last snapshot of the state on disk, 0 without any",
+                stats.snapshot_version.load(Relaxed),
+            ),
             ("tokens", "Tokens in the live index, ended ones included", tokens),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
-        let staleness = ConstGauge::new(self.0.staleness().as_secs_f64());
-        let help = "Seconds since the last successful look at the log's head began";
-        staleness.encode(encoder.encode_descriptor(
-            "log_staleness_seconds",
-            help,
-            None,
-            staleness.metric_type(),
-        )?)
+        Ok(())
     }
 }
 

@@ -90,8 +90,9 @@ impl Found {
 
     /// What happens in the organizations that are there: open invitations end, and the erasure stands in their record.
     fn elsewhere(&self, state: &State, at: Timestamp) -> Vec<(OrganizationId, Event)> {
-        let mut of: BTreeMap<OrganizationId, (BTreeSet<UserId>, Vec<InvitationId>, Vec<Event>)> =
-            BTreeMap::new();
+        /// Who accepted, what was given out, and what of it ends.
+        type Invited = (BTreeSet<UserId>, Vec<InvitationId>, Vec<Event>);
+        let mut of: BTreeMap<OrganizationId, Invited> = BTreeMap::new();
         for invitation in &self.invitations {
             let organization = invitation.place.organization().expect("invitations are of organizations");
             let (users, invitations, ended) = of.entry(organization).or_default();
@@ -145,12 +146,12 @@ fn require_no_member(state: &State, user: UserId) -> Result<(), Rejection> {
     if organizations.is_empty() {
         return Ok(());
     }
-    let more = organizations.len().saturating_sub(SHOWN);
     let shown = organizations.iter().take(SHOWN).map(|id| state.describe(Scope::Organization(*id)));
-    let mut organizations = shown.collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        organizations.push_str(&format!(" and {more} more"));
-    }
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let organizations = match organizations.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    };
     Err(Rejection::StillMember { user: user.to_string(), organizations })
 }
 
@@ -189,7 +190,7 @@ mod tests {
         let mut world = World::with_tenants();
         world.invite(&admin(), "acme", "member").unwrap();
         let open = Arc::clone(world.state.people().invitations().next().unwrap());
-        let done = erase(&mut world, None, &[open.email.clone()]).unwrap();
+        let done = erase(&mut world, None, std::slice::from_ref(&open.email)).unwrap();
         let Event::PersonErased(instance) = &done.events[0] else { panic!() };
         assert_eq!(*instance, PersonErased::default());
         let there: Vec<_> = done.elsewhere.iter().map(|(_, event)| event.clone()).collect();

@@ -118,7 +118,9 @@ impl Tree {
             }
             if page.commits.is_empty() {
                 let commits = self.log.commits_after(from.size, from.last, PAGE).await?;
-                commits.into_iter().for_each(|commit| page.add(commit));
+                for commit in commits {
+                    page.add(commit);
+                }
             }
             let Some(last) = page.commits.last() else { return Ok(from) };
             let to = Reach { size: last.end(), last: last.id, is_kept: true };

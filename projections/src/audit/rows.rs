@@ -146,7 +146,9 @@ pub(super) fn rows(
         let commit = match enrolled {
             Enrolled::Lines(commit) => commit,
             Enrolled::Uses(at, counted) => {
-                counted.iter().for_each(|(token, counts)| uses.count(*token, *first, *at, counts));
+                for (token, counts) in counted {
+                    uses.count(*token, *first, *at, counts);
+                }
                 continue;
             }
         };
@@ -326,7 +328,9 @@ mod tests {
         let (mut counted, mut at) = (HashMap::<TokenId, Counts>::new(), Timestamp::MIN);
         let mut count = |time, tallies: crate::usage::Tallies| {
             at = time;
-            tallies.iter().for_each(|(token, tally)| counted.entry(*token).or_default().merge(&tally.counts));
+            for (token, tally) in &tallies {
+                counted.entry(*token).or_default().merge(&tally.counts);
+            }
         };
         crate::usage::uses_of(&commit, &mut count).unwrap();
         let fed = Enrolled::Uses(at, counted.into_iter().collect());

@@ -292,9 +292,10 @@ impl From<Error> for Failure {
 /// its views against it. `progress` is told how many lines are done, of how many.
 pub async fn replay(
     log: &Log,
-    mut replay: Replay,
+    replay: Replay,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<(Report, State), Failure> {
+    let mut replay = Box::new(replay);
     replay.views = if replay.leaves_views { None } else { Views::begin(log).await? };
     let size = log.head().await?.size;
     let (mut position, mut last) = (0, Uuid::nil());
@@ -309,7 +310,7 @@ pub async fn replay(
             let views = replay.views.take();
             let (mut report, state) = replay.finish()?;
             if let Some(views) = views {
-                report.views = Some(views.finish().await?);
+                report.views = Some(Box::pin(views.finish()).await?);
             }
             return Ok((report, state));
         };
@@ -320,7 +321,12 @@ pub async fn replay(
 }
 
 impl Replay {
-    fn commits(mut self, commits: &[Commit], log: &Log, handle: &Handle) -> Result<Self, Failure> {
+    fn commits(
+        mut self: Box<Self>,
+        commits: &[Commit],
+        log: &Log,
+        handle: &Handle,
+    ) -> Result<Box<Self>, Failure> {
         let texts: Vec<&str> = commits.iter().map(|commit| commit.lines.as_str()).collect();
         let lines = texts.join("\n");
         let page = self.read(&lines)?;

@@ -12,6 +12,9 @@ use serde_json::Value;
 use sqlx::{Connection as _, Executor as _, FromRow, PgConnection};
 use std::time::{Duration, Instant};
 
+/// How far one of those who follow the log has come.
+type Of = fn(&Reached) -> i64;
+
 const CONNECTIONS: usize = 256;
 /// How long the load lasts.
 const LOAD: Duration = Duration::from_secs(12);
@@ -97,7 +100,7 @@ async fn lag(stand: &Stand, authority: &Authority, server: &Server) {
     println!("Behind the log at {rate:.0} answers/s, {CONNECTIONS} connections, {LOAD:.0?}\n");
     println!("| | lines, middle | p99 | ms, middle | p99 | most |");
     println!("|---|---|---|---|---|---|");
-    let followers: [(&str, fn(&Reached) -> i64); 4] = [
+    let followers: [(&str, Of); 4] = [
         ("audit views", |reached| reached.audit),
         ("tree", |reached| reached.tree),
         ("signed checkpoint", |reached| reached.checkpoint),

@@ -81,7 +81,6 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         | ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey" | "AcceptInvitation", "name") => {
             Kind::Text(128)
         }
-
         ("NewToken" | "NarrowToken" | "UpdateToken" | "ImportKey", "description")
         | ("Revoke" | "RevokeTokens" | "Suspend" | "Delete", "note")
         | ("ImportKey", "owner") => Kind::Removable(1_024),
@@ -131,9 +130,7 @@ pub(super) fn kind(owner: &str, name: &str, is_item: bool) -> Kind {
         ("Revoke", "cascade")
         | ("Scope", "instance")
         | ("OrganizationPolicyChange", "expiry_required" | "rotation_enforced")
-        | ("OrganizationPolicyChange" | "Sweep" | "Import" | "RevokeTokens" | "Erase", "dry_run") => {
-            Kind::Flag
-        }
+        | (_, "dry_run") => Kind::Flag,
         ("AcceptInvitation", "invitation") => Kind::Invitation,
         ("NewInvitation" | "Erase", "email") => Kind::Email,
         ("NewInvitation" | "SetMemberRole", "role") => Kind::OwnRole,
