@@ -5,7 +5,7 @@ use crate::audit::stream::STREAMS;
 use crate::auth::Session;
 use crate::edge::{Problem, RequestIds, Stack, TrustedProxies, codes, metrics::Metrics};
 use crate::error::{invalid, problem, unauthenticated};
-use crate::exports::EXPORTS;
+use crate::exports::{EXPORTS, STATES};
 use crate::front::Front;
 use crate::leaks::partner::PartnerKeys;
 use crate::limits::{Counted, Limited, Limits, Rates};
@@ -52,6 +52,7 @@ struct Shared {
     mail: Option<Mailer>,
     streams: Seats,
     exports: Seats,
+    states: Seats,
     /// Who computes much at once.
     turns: Arc<Semaphore>,
     /// Who reviews access.
@@ -153,6 +154,11 @@ impl App {
     /// The streams that are open.
     pub(crate) fn streams(&self) -> &Seats {
         &self.0.streams
+    }
+
+    /// Who is handed the state.
+    pub(crate) fn states(&self) -> &Seats {
+        &self.0.states
     }
 
     /// Who is served an export.
@@ -402,6 +408,7 @@ pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
     }
     let streams = Seats::new(&mut registry, STREAMS, ("audit_streams", "Open streams of the record"));
     let exports = Seats::new(&mut registry, EXPORTS, ("exports", "Exports under way"));
+    let states = Seats::new(&mut registry, STATES, ("state_copies", "Copies of the state under way"));
     let metrics = registry;
     let turns = Arc::new(Semaphore::new(TURNS));
     let reviews = Semaphore::new(REVIEWS);
@@ -414,6 +421,7 @@ pub fn router(node: Node, options: Options) -> (App, Router, Arc<Metrics>) {
         mail,
         streams,
         exports,
+        states,
         turns,
         reviews,
     }));

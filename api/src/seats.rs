@@ -27,7 +27,7 @@ pub(crate) struct Limits {
     pub(crate) name: &'static str,
     /// On a node.
     pub(crate) most: usize,
-    /// For the callers of one organization on a node, so that the others always find some.
+    /// For the callers of one organization on a node, so that no organization alone takes all.
     pub(crate) most_of_organization: usize,
     /// For one caller on a node.
     pub(crate) most_of_one: usize,

@@ -55,6 +55,8 @@ struct Kept {
     last: Uuid,
     /// Lines up to its end.
     size: u64,
+    /// The version of the snapshot that it was folded from, 0 where that was none: those of one have tokens in common.
+    family: u64,
 }
 
 /// Where to stop.
@@ -79,8 +81,10 @@ pub(crate) struct History {
 /// The states that are kept.
 #[derive(Default)]
 struct Shelf {
-    /// Sorted by version.
+    /// Sorted by version, of two families at most: who compares a moment long ago with one of today asks for both in turn.
     states: Vec<Kept>,
+    /// The family that was last asked for.
+    family: u64,
     /// When one was last asked for, by the monotonic clock.
     asked: Duration,
 }
@@ -107,10 +111,9 @@ impl History {
         let _turn = self.waiting.try_acquire().map_err(|_| Failure::Overloaded)?;
         let mut shelf = self.kept.lock().await;
         shelf.asked = self.live.clock().monotonic();
-        let kept = &mut shelf.states;
-        let found = self.find(moment, kept).await;
+        let found = self.find(moment, &mut shelf).await;
         if matches!(found, Err(Fatal::Log(eventlog::Error::WentBackwards { .. }))) {
-            kept.clear();
+            shelf.states.clear();
         }
         found.map_err(|error| {
             tracing::error!(%error, "a state of the past could not be folded");
@@ -169,7 +172,7 @@ impl History {
         Ok(stored.map_err(|_| Fatal::Panicked("writing of a snapshot"))??)
     }
 
-    async fn find(&self, moment: Moment, kept: &mut Vec<Kept>) -> Result<Option<AsOf>, Fatal> {
+    async fn find(&self, moment: Moment, shelf: &mut Shelf) -> Result<Option<AsOf>, Fatal> {
         let (until, at) = match moment {
             Moment::Time(at) => (Until::Time(at), Some(at)),
             Moment::Version(version) => (Until::Version(version), None),
@@ -178,8 +181,8 @@ impl History {
                 None => return Ok(None),
             },
         };
-        let base = self.base(until, kept).await?;
-        let state = self.fold(base, until, kept).await?;
+        let base = self.base(until, shelf).await?;
+        let state = self.fold(base, until, &mut shelf.states).await?;
         if matches!(until, Until::Version(version) if state.version() != version) {
             return Ok(None);
         }
@@ -188,18 +191,21 @@ impl History {
     }
 
     /// What to fold on from: what is kept, or a snapshot where that saves more than it costs to read.
-    async fn base(&self, until: Until, kept: &mut Vec<Kept>) -> Result<Kept, Fatal> {
-        let found = kept.iter().rev().find(|kept| until.is_after(kept.state.version(), kept.state.last_at()));
-        let base = found.cloned().unwrap_or_default();
+    async fn base(&self, until: Until, shelf: &mut Shelf) -> Result<Kept, Fatal> {
+        let is_before = |kept: &&Kept| until.is_after(kept.state.version(), kept.state.last_at());
+        let base = shelf.states.iter().rev().find(is_before).cloned().unwrap_or_default();
         let version = base.state.version();
         let is_better = |taken: &Taken| {
             until.is_after(taken.version, taken.last_at())
                 && taken.version > version + self.every.max(taken.version / 4)
         };
-        let Some((taken, state)) = self.snapshots.load(&self.log, is_better).await? else { return Ok(base) };
-        // It has no token in common with what is kept, and all of them together would take much memory.
-        kept.clear();
-        Ok(Kept::from((taken, state)))
+        let base = self.snapshots.load(&self.log, is_better).await?.map_or(base, Kept::from);
+        if base.family != shelf.family {
+            let (new, last) = (base.family, shelf.family);
+            shelf.states.retain(|kept| kept.family == last || kept.family == new);
+            shelf.family = new;
+        }
+        Ok(base)
     }
 
     /// The version of a log of so many lines, and the time of the last one.
@@ -260,13 +266,13 @@ fn keep(kept: &mut Vec<Kept>, new: &Kept) -> Arc<State> {
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { state: Arc::default(), last: Uuid::nil(), size: 0 }
+        Self { state: Arc::default(), last: Uuid::nil(), size: 0, family: 0 }
     }
 }
 
 impl From<(Taken, State)> for Kept {
     fn from((taken, state): (Taken, State)) -> Self {
-        Self { state: Arc::new(state), last: taken.commit, size: taken.size }
+        Self { state: Arc::new(state), last: taken.commit, size: taken.size, family: taken.version }
     }
 }
 
@@ -283,7 +289,7 @@ impl Until {
 /// Folds a page: the state after its last commit that lies before the place whole and, where that is not its end, the
 /// state at the place.
 fn fold_page(from: Kept, page: &[Commit], until: Until) -> Result<(Kept, Option<Arc<State>>), Fatal> {
-    let Kept { state, mut last, mut size } = from;
+    let Kept { state, mut last, mut size, family } = from;
     let mut state = Arc::unwrap_or_clone(state);
     for commit in page {
         let lines = lifecycle_lines(commit)?;
@@ -293,14 +299,14 @@ fn fold_page(from: Kept, page: &[Commit], until: Until) -> Result<(Kept, Option<
         };
         let count = lines.iter().zip(0..).take_while(fits).count();
         if count < lines.len() {
-            let whole = Kept { state: Arc::new(state.clone()), last, size };
+            let whole = Kept { state: Arc::new(state.clone()), last, size, family };
             lines[..count].iter().try_for_each(|line| apply(&mut state, line))?;
             return Ok((whole, Some(Arc::new(state))));
         }
         lines.iter().try_for_each(|line| apply(&mut state, line))?;
         (last, size) = (commit.id, commit.end());
     }
-    Ok((Kept { state: Arc::new(state), last, size }, None))
+    Ok((Kept { state: Arc::new(state), last, size, family }, None))
 }
 
 fn apply(state: &mut State, line: &Line) -> Result<(), Fatal> {

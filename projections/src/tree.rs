@@ -136,7 +136,7 @@ impl Integrator {
 
     async fn grow(&self, reach: eventlog::tree::Reach) -> Result<u64, Error> {
         let fed = |position| self.feeds.tree.take(position).map(|fed| fed.what);
-        match self.tree.follow_with(reach, fed).await {
+        match self.tree.follow_with(reach, self.live.position(), fed).await {
             Ok(reached) => Ok(reached.size),
             Err(Error::WentBackwards { .. }) => {
                 // An operator accepted another database, or somebody exchanged commits. What was signed stands in the

@@ -18,6 +18,10 @@ use crate::seats::Limits;
 pub(crate) const EXPORTS: Limits =
     Limits { name: "exports", most: 8, most_of_organization: 3, most_of_one: 2 };
 
+/// How many copies of the state there may be: each is made while everybody who changes it waits.
+pub(crate) const STATES: Limits =
+    Limits { name: "copies of the state", most: 1, most_of_organization: 1, most_of_one: 1 };
+
 pub use file::Format;
 
 use crate::app::App;

@@ -5,6 +5,7 @@ use crate::edge::extract::Query;
 use crate::edge::{Problem, codes};
 use crate::error::problem;
 use crate::respond::Answer;
+use crate::seats::Holder;
 use crate::wire;
 use axum::extract::State;
 use base64::Engine as _;
@@ -20,7 +21,7 @@ use std::ops::Range;
 use utoipa::IntoParams;
 
 /// Positions that one answer is about at most.
-const MOST: u64 = 20_000;
+const MOST: u64 = 5_000;
 /// Commits that are read at a time.
 const PAGE: u32 = 2_000;
 /// Values that are read at a time.
@@ -35,7 +36,7 @@ pub(crate) struct PersonalQuery {
     organization: Option<String>,
     /// The first position; 0 when absent.
     from_position: Option<u64>,
-    /// The position to end before; the size of the log when absent. An answer is about at most 20,000 positions.
+    /// The position to end before; the size of the log when absent. An answer is about at most 5,000 positions.
     until_position: Option<u64>,
     /// Answer from a log of at least this position; waits up to 5 s.
     at_least: Option<u64>,
@@ -59,6 +60,8 @@ pub(crate) async fn personal(
     let PersonalQuery { organization, from_position, until_position, at_least } = query;
     let asked = Asked { organization: organization.as_deref(), from_position, until_position, at_least };
     let granted = asked.grant(&app, &session, "audit.personal").await?;
+    let holder = app.node().live().read(|state| Holder::of(state, &granted.caller));
+    let _seat = app.exports().take(holder)?;
     let (size, mut positions) = (granted.size, granted.positions);
     positions.end = positions.end.min(positions.start.saturating_add(MOST));
     let until_position = positions.end;

@@ -98,6 +98,9 @@ pub(crate) async fn as_of(
     if place == Scope::Instance && matches!(list, Kind::Projects | Kind::Members) {
         return Err(invalid("organization", "", "the name or id of the organization whose they are"));
     }
+    if place.project().is_some() && list == Kind::Policies {
+        return Err(invalid("project", "", "left out: policies are of organizations"));
+    }
     let moment = cursor.as_ref().map_or(moment, |cursor| Moment::Version(cursor.version));
     let mut found = find(&app, field, moment).await?;
     if let Some(cursor) = &cursor {

@@ -25,8 +25,8 @@ const WAITING: usize = 2;
 ///
 /// The whole lifecycle state as this node has it in memory, for `chancery audit replay --live`, which folds the log by
 /// itself and compares the two. It is in a form of the build's own that no other build reads, with the hashes and
-/// commitments of the log and no secret. Needs `audit:read` on the instance. It counts among the exports that a node serves
-/// at a time.
+/// commitments of the log and no secret. Needs `audit:read` on the instance. A node hands it out to
+/// one caller at a time, and copies it first: with a million tokens, everybody waits for some tens of milliseconds.
 #[utoipa::path(
     get, path = "/v1/audit/state", operation_id = "audit.state", tag = "audit",
     responses(
@@ -39,7 +39,7 @@ pub(crate) async fn state(State(app): State<App>, session: Session) -> Result<Re
     let holder = look(&app, &session, |state, caller| {
         query::exported(state, caller, None).map(|_| Holder::of(state, caller))
     })?;
-    let seat = app.exports().take(holder)?;
+    let seat = app.states().take(holder)?;
     let position = app.node().live().position();
     let (sender, receiver) = channel(WAITING);
     let (copied, clock) = (app.clone(), app.node().live().clock().clone());

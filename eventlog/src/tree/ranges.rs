@@ -213,7 +213,8 @@ mod tests {
         assert_eq!(root_of_consistency(2, 2, root(2), &[]), Some(root(2)));
         assert_eq!(root_of_consistency(2, 2, root(2), &leaves[..1]), None);
         assert_eq!(root_of_consistency(4, 3, root(4), &[]), None);
-        assert_eq!(root_of_consistency(2, 4, leaves[0], &[over(&leaves, &(2..4))]), None);
+        assert_eq!(root_of_consistency(3, 4, leaves[0], &[leaves[2], leaves[3], root(2)]), None);
+        assert_eq!(root_of_consistency(3, 4, root(3), &[leaves[2], leaves[3], root(2)]), Some(root(4)));
         assert_eq!(root_of_consistency(2, 4, root(2), &[over(&leaves, &(2..4))]), Some(root(4)));
     }
 

@@ -95,14 +95,16 @@ impl Tree {
     /// Lets the tree grow from where it stands to the end of the log. Whoever else does the same changes nothing:
     /// the first to store a page has stored it.
     pub async fn follow(&self, from: Reach) -> Result<Reach, Error> {
-        self.follow_with(from, |_| None).await
+        self.follow_with(from, 0, |_| None).await
     }
 
     /// The same by whoever has appended to the log: `fed` gives the commit that begins at a position, if it is at hand.
-    /// What it does not give is read.
+    /// What it does not give is read. It goes as far as `goal` lines and the page that they end in: a log that never
+    /// stands still would hold it for ever.
     pub async fn follow_with(
         &self,
         mut from: Reach,
+        goal: u64,
         mut fed: impl FnMut(u64) -> Option<Commit>,
     ) -> Result<Reach, Error> {
         let mut edge = self.edge(from.size).await?;
@@ -124,9 +126,9 @@ impl Tree {
             }
             let Some(last) = page.commits.last() else { return Ok(from) };
             let to = Reach { size: last.end(), last: last.id, is_kept: true };
-            // What was fed is followed by what was appended since.
-            let has_more =
-                !page.fed.is_empty() || page.commits.len() >= PAGE as usize || page.bytes >= LONG_PAGE;
+            let is_cut =
+                page.fed.is_empty() && (page.commits.len() >= PAGE as usize || page.bytes >= LONG_PAGE);
+            let has_more = is_cut || to.size < goal;
             let commits = std::mem::take(&mut page.commits);
             edge = spawn_blocking(move || grown(edge, &commits)).await.map_err(|_| panicked())?;
             if !self.store(&from, &to, &mut edge, &page.fed).await? {

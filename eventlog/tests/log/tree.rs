@@ -179,3 +179,24 @@ async fn no_checkpoint_contradicts_an_earlier_one() {
     // Under another origin it is another log.
     checkpoint::advance(&log, &tree, "log.example/resumed", &[&new], Some(&second)).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_tree_that_is_fed_stops_at_its_goal() {
+    let log = database().await.log().await;
+    let (random, mut writer) = (Random::seeded(46), log.writer().await.unwrap());
+    fill(&mut writer, &random, 12, 3).await;
+    let tree = tree(&log, 1);
+    let commits = everything(&log).await;
+    // One commit a page, and always another one: as a log that never stands still.
+    let mut turn = 0_u32;
+    let fed = |position| {
+        turn += 1;
+        commits.iter().find(|commit| turn % 2 == 1 && commit.first == position).cloned()
+    };
+    let reach = tree.claim().await.unwrap();
+    let reached = tree.follow_with(reach, 11, fed).await.unwrap();
+    assert_eq!(reached.size, 12, "the commit with the last line of the goal, and none after it");
+    assert_eq!(grow(&tree).await.size, 36);
+    let expected = roots(&log).await;
+    assert_eq!(tree.roots(std::slice::from_ref(&(0..36))).await.unwrap(), [expected[36]]);
+}

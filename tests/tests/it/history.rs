@@ -182,6 +182,11 @@ async fn policies_are_shown_as_they_stood() {
     let rest = as_of(&admin, &format!("list=policies&cursor={cursor}")).await;
     assert_eq!(lifetimes(&rest), [(json!("other"), None)]);
     assert_eq!(rest.get("instance_policy"), None, "it stands on the first page");
+    // Who audits a project alone is not told what the organization's policy is.
+    let web = json!({"organization": "acme", "project": "web"});
+    let of_web = tenants.owner.mint("of-web", web, &["project-admin"]).await;
+    let refused = world.node.token(&of_web.secret).get("/v1/audit/as-of?list=policies").await;
+    assert_eq!(refused.refused(422, "invalid_value")["errors"][0]["field"], "project");
 }
 
 #[tokio::test]
