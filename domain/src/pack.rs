@@ -287,6 +287,17 @@ fn pack_all<'a, T: Pack + 'a>(items: impl ExactSizeIterator<Item = &'a T>, to: &
     items.for_each(|item| item.pack(to));
 }
 
+fn pack_pairs<'a, K: Pack + 'a, V: Pack + 'a>(
+    pairs: impl ExactSizeIterator<Item = (&'a K, &'a V)>,
+    to: &mut Vec<u8>,
+) {
+    pairs.len().pack(to);
+    for (key, value) in pairs {
+        key.pack(to);
+        value.pack(to);
+    }
+}
+
 fn unpack_all<T: Pack, C: FromIterator<T>>(from: &mut &[u8]) -> Option<C> {
     let length = usize::unpack(from)?;
     (0..length).map(|_| T::unpack(from)).collect()
@@ -324,11 +335,7 @@ impl<T: Pack + Ord> Pack for BTreeSet<T> {
 
 impl<K: Pack + Ord, V: Pack> Pack for BTreeMap<K, V> {
     fn pack(&self, to: &mut Vec<u8>) {
-        self.len().pack(to);
-        for (key, value) in self {
-            key.pack(to);
-            value.pack(to);
-        }
+        pack_pairs(self.iter(), to);
     }
 
     fn unpack(from: &mut &[u8]) -> Option<Self> {
@@ -338,11 +345,7 @@ impl<K: Pack + Ord, V: Pack> Pack for BTreeMap<K, V> {
 
 impl<K: Pack + Hash + Eq, V: Pack, S: BuildHasher + Default> Pack for HashMap<K, V, S> {
     fn pack(&self, to: &mut Vec<u8>) {
-        self.len().pack(to);
-        for (key, value) in self {
-            key.pack(to);
-            value.pack(to);
-        }
+        pack_pairs(self.iter(), to);
     }
 
     fn unpack(from: &mut &[u8]) -> Option<Self> {
