@@ -152,23 +152,37 @@ impl History {
         }
     }
 
-    /// Takes a snapshot of the state at a version or somewhat later, by a fold of its own.
+    /// Takes a snapshot of the state at a version or somewhat later, by a fold of its own, and others on the way where that
+    /// is long: so a node that never took any, or those of another build, has them along the whole log at once.
     async fn take(&self, version: u64) -> Result<(), Fatal> {
         let mut from = match self.snapshots.load(&self.log, |_| true).await? {
             Some((taken, state)) => Kept::from((taken, state)),
             None => Kept::default(),
         };
+        let apart = due_after(version, self.every);
+        let commits = u32::try_from(self.every).map_or(PAGE, |every| PAGE.min(every.max(1)));
+        let mut stored = from.state.version();
         while from.state.version() < version {
-            let page = self.log.lifecycle_after(from.state.version(), from.last, PAGE).await?;
-            if page.is_empty() {
-                break;
-            }
+            let page = self.log.lifecycle_after(from.state.version(), from.last, commits).await?;
+            let is_end = page.is_empty();
             let folded = spawn_blocking(move || fold_page(from, &page, Until::Version(u64::MAX))).await;
             from = folded.map_err(|_| Fatal::Panicked("history"))??.0;
+            let is_far = from.state.version() >= stored + apart;
+            if is_end || is_far || from.state.version() >= version {
+                stored = from.state.version();
+                self.store(from.clone()).await?;
+            }
+            if is_end {
+                break;
+            }
         }
-        let taken = Taken::of(&from.state, from.size, from.last);
+        Ok(())
+    }
+
+    async fn store(&self, kept: Kept) -> Result<(), Fatal> {
         let snapshots = Arc::clone(&self.snapshots);
-        let stored = spawn_blocking(move || snapshots.store(taken, &from.state)).await;
+        let taken = Taken::of(&kept.state, kept.size, kept.last);
+        let stored = spawn_blocking(move || snapshots.store(taken, &kept.state)).await;
         Ok(stored.map_err(|_| Fatal::Panicked("writing of a snapshot"))??)
     }
 

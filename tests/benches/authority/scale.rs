@@ -64,7 +64,7 @@ async fn past(stand: &Stand, authority: &Authority) {
         }
         times
     };
-    let (recent, any) = (times(60, version - RECENT).await, times(30, 0).await);
+    let (recent, any) = (times(100, version - RECENT).await, times(40, 0).await);
     for (what, times) in [("the last 100,000 events", recent), ("all of them", any)] {
         let [middle, most] = [0.5, 0.95].map(|part| quantile(&times, part));
         println!("as of a moment of {what}: {middle:.0} ms, p95 {most:.0} ms");

@@ -102,7 +102,7 @@ impl Stand {
         folder
     }
 
-    /// Throws away what a start of an authority's node could go on from.
+    /// Throws away what a start of an authority's node could go on from. It takes them anew.
     pub(crate) fn forget_snapshots(&self, authority: &Authority) {
         let _ = std::fs::remove_dir_all(self.node_folder(authority.name).join("snapshots"));
     }

@@ -178,3 +178,21 @@ async fn few_are_kept_and_others_cannot_read_them() {
         assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }
+
+#[tokio::test]
+async fn a_node_without_any_takes_them_along_the_whole_log() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::new().await);
+    let node = NodeOptions::on(&database).start().await;
+    for round in 0..10 {
+        change_much(&node, round).await;
+    }
+    let whole = folded(&database).await;
+    let late = on(&database, folder.path()).start().await;
+    has_one(&late).await;
+    assert!(files(folder.path()).len() > 3, "{:?}", files(folder.path()));
+    assert_eq!(late.difference(&whole), None);
+    late.stop().await;
+    let again = on(&database, folder.path()).start().await;
+    assert_eq!(again.node().started_from(), whole.state(State::version));
+    assert_eq!(again.difference(&whole), None);
+}

@@ -2,6 +2,8 @@
 
 use super::{Desk, checkpoint, keys, leaves, lines, page, run, signing, uses};
 use chancery_tests::ADMIN;
+use eventlog::tree::{Frontier, leaf_hash};
+use eventlog::{Checkpoint, LogKey, Random};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -30,6 +32,10 @@ async fn what_was_fetched_from_a_server_is_checked_without_it() {
     let report = desk.verify(&key, &[Path::new("kept.txt")], &[&export, Path::new("--json")]).await;
     let report: Value = serde_json::from_str(&page(&report, 0)).unwrap();
     assert_eq!((&report["found"], &report["checkpoints"][0]["agrees"]), (&json!([]), &json!(true)));
+    assert_eq!(
+        (report["decisions"]["uses"].as_u64(), &report["decisions"]["differing"]),
+        (Some(44), &json!(0))
+    );
     // Files one after another are one export.
     let parts = [desk.export("1.ndjson", &all[..7]), desk.export("2.ndjson", &all[7..])];
     page(&desk.verify(&key, &[Path::new("kept.txt")], &[&parts[0], &parts[1]]).await, 0);
@@ -115,4 +121,27 @@ async fn one_organization_is_checked_without_the_lines_of_the_others() {
     let export = desk.export("short.ndjson", &short);
     let said = page(&desk.verify(&key, &[&early], &[&export]).await, 1);
     assert!(said.contains("say that they begin at"), "{said}");
+}
+
+/// Whoever has the log's key and the database can enrol what was never decided so. An auditor with all lines sees it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_was_never_right_is_found_under_a_good_signature() {
+    let (world, desk) = (signing().await, Desk::new());
+    uses(&world, "some", 5).await;
+    let key = keys(&world.node).await[0].clone();
+    let mut all = lines(&world).await;
+    let place = all.iter().rposition(|line| line.contains("TokenUsed")).unwrap();
+    let forged = all[place].replacen("TokenUsed", "TokenRefused", 1);
+    all[place] = forged.replacen(r#","asked":"#, r#","code":"expired","asked":"#, 1);
+    let tree: Frontier = all.iter().map(|line| leaf_hash(line.as_bytes())).collect();
+    let origin = key.split('+').next().unwrap().to_owned();
+    let signed = Checkpoint { origin, size: tree.size(), root: tree.root() };
+    let log_key = LogKey::load_or_create(&world.node.folder().join("log-key"), &Random::seeded(1)).unwrap();
+    let kept = desk.put("kept.txt", signed.sign([&log_key]));
+    let export = desk.export("log.ndjson", &all);
+    let said = page(&desk.verify(&key, &[&kept], &[&export]).await, 1);
+    assert!(said.contains("agrees") && said.contains("1 came out DIFFERENTLY"), "{said}");
+    assert!(said.contains(&format!("position {place}: `expired` was answered")), "{said}");
+    let without = desk.verify(&key, &[&kept], &[&export, Path::new("--no-replay")]).await;
+    assert!(page(&without, 0).contains("that each decision was right"));
 }

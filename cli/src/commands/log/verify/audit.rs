@@ -1,5 +1,6 @@
 //! What is checked of an export, one entry after another.
 
+use super::decisions::CheckedDecisions;
 use super::export::{Content, Entry};
 use super::personal::Personal;
 use super::report::{CheckedCheckpoint, CheckedOrdinals, Report};
@@ -74,6 +75,7 @@ pub(super) struct Audit {
     unlisted: u64,
     others: Option<(u64, u64)>,
     personal: Option<Personal>,
+    decisions: Option<CheckedDecisions>,
 }
 
 impl Audit {
@@ -91,6 +93,7 @@ impl Audit {
             unlisted: 0,
             others: None,
             personal,
+            decisions: None,
         };
         audit.two_logs();
         audit.kept.sort_by_key(|kept| kept.size);
@@ -189,6 +192,14 @@ impl Audit {
         if self.found.len() < LISTED { self.found.push(text) } else { self.unlisted += 1 }
     }
 
+    /// What came of deciding the uses again, if all lines are there.
+    pub(super) fn decided(&mut self, mut decisions: Option<CheckedDecisions>) {
+        if let Some(decisions) = &mut decisions {
+            std::mem::take(&mut decisions.found).into_iter().for_each(|text| self.find(text));
+        }
+        self.decisions = decisions;
+    }
+
     /// The export has ended; the earlier one has more where `is_shorter`.
     pub(super) fn end(&mut self, is_shorter: bool) {
         let size = self.frontier.size();
@@ -260,6 +271,7 @@ impl Audit {
             found: self.found,
             unlisted: self.unlisted,
             personal: self.personal.map(Personal::report),
+            decisions: self.decisions,
         }
     }
 }

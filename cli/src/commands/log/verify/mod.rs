@@ -1,8 +1,10 @@
 //! `chancery log verify`: exported lines against checkpoints, without a server.
 //!
-//! It reads once, in as much memory as the log has organizations, and believes nothing but the keys that it is given.
+//! It reads once, in as much memory as the state takes that the lines fold to, and believes nothing but the keys that it
+//! is given.
 
 mod audit;
+mod decisions;
 mod export;
 mod manifest;
 mod personal;
@@ -13,6 +15,7 @@ use crate::commands::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Format, progress::Progress};
 use audit::{Audit, Kept};
+use decisions::Decisions;
 use eventlog::Checkpoint;
 use eventlog::note::VerifierKey;
 use export::Export;
@@ -23,8 +26,8 @@ use std::path::{Path, PathBuf};
 /// Check exported lines against checkpoints, without a server
 ///
 /// Every line is hashed anew, and the tree over them is held against each checkpoint at its size. Give the checkpoints
-/// that you kept, the older the better, and the newest: the manifest of an export holds the one of its day. The exit code
-/// is 1 if anything is wrong, and the page says where.
+/// that you kept, the older the better, and the newest: the manifest of an export holds the one of its day. Where all lines
+/// are there, every use in them is decided again. The exit code is 1 if anything is wrong, and the page says where.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   chancery log verify --key \"$(cat chancery.key)\" --manifest log/manifest.json
@@ -50,6 +53,9 @@ pub(crate) struct Args {
     /// The personal values that came with the export: each is held against its commitment in the lines
     #[arg(long, value_name = "FILE")]
     personal: Option<PathBuf>,
+    /// Do not decide the uses again: that takes about 500 bytes of memory for each token ever minted
+    #[arg(long)]
+    no_replay: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
@@ -59,8 +65,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let mut export = Export::open(&files)?;
     let mut earlier = if args.earlier.is_empty() { None } else { Some(Export::open(&args.earlier)?) };
     let mut progress = Progress::new(export.length(), context.options.quiet);
+    let mut decisions = (!args.no_replay).then(Decisions::default);
     while let Some(entry) = export.next()? {
         audit.entry(&entry);
+        if let Some(decisions) = &mut decisions {
+            decisions.entry(&entry);
+        }
         if let Some(earlier) = &mut earlier
             && let Some(before) = earlier.next()?
         {
@@ -70,6 +80,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     }
     progress.finish();
     audit.end(earlier.map_or(Ok(None), |mut earlier| earlier.next().map(|left| left.map(|_| ())))?.is_some());
+    audit.decided(decisions.and_then(Decisions::end));
     let report = audit.report();
     match context.options.format() {
         Format::Json => {

@@ -1,5 +1,6 @@
 //! The page that says what was checked and what was found.
 
+use super::decisions::CheckedDecisions;
 use serde::Serialize;
 use std::fmt::Write as _;
 use uuid::Uuid;
@@ -31,6 +32,9 @@ pub(super) struct Report {
     /// Where personal values were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) personal: Option<CheckedPersonal>,
+    /// Where all lines are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) decisions: Option<CheckedDecisions>,
 }
 
 /// Of the commitments in the lines, each counted once.
@@ -87,6 +91,14 @@ impl Report {
             }
         }
         self.order(&mut page);
+        if let Some(CheckedDecisions { uses, without_address, differing, .. }) = &self.decisions {
+            page.push_str("\nDecisions\n");
+            let _ = writeln!(page, "  {uses} uses were decided again, {differing} came out DIFFERENTLY");
+            if *without_address > 0 {
+                let _ =
+                    writeln!(page, "  of {without_address}, all but the client's address, which no line has");
+            }
+        }
         if let Some(CheckedPersonal { checked, erased, altered, unused }) = &self.personal {
             page.push_str("\nPersonal values\n");
             let _ = writeln!(page, "  {checked} are those that the lines were written with");
@@ -142,7 +154,9 @@ impl Report {
             page.push_str("  that no use is withheld: only lifecycle events are numbered by organization\n");
         }
         page.push_str("  that others are shown the same log: compare checkpoints with them\n");
-        page.push_str("  that each decision was right: lines are not replayed here\n");
+        if self.decisions.is_none() {
+            page.push_str("  that each decision was right: they were not made again here\n");
+        }
         page.push_str(match self.personal {
             None => "  who is behind commitments to personal values: none were given (--personal)\n",
             Some(_) => "  that values which are not there were erased by whoever may, and not just deleted\n",
