@@ -77,9 +77,9 @@ const APPEND_WITH: &str = append_sql!(
      )"
 );
 
-/// The same with an erasure, and only its commit's own personal rows. Whoever erases holds the head's lock, or knows that
-/// the log has not grown: so every row that came with an earlier commit is in the statement's snapshot. Everybody who writes
-/// waits for it, so it takes no more than some of the persons' rows.
+/// The same with an erasure, and only its commit's own personal rows. Whoever erases holds the head's lock, or knows
+/// that the log has not grown: so every row that came with an earlier commit is in the statement's snapshot. Everybody
+/// who writes waits for it, so it takes no more than some of the persons' rows.
 const APPEND_ERASING: &str = append_sql!(
     "",
     ", personal AS (

@@ -133,8 +133,8 @@ impl Log {
         self.commitments(reading).await
     }
 
-    /// Commitments to a mail address, in upper and lower case, of all organizations and invitations, and where it was said
-    /// as a name: at most so many.
+    /// Commitments to a mail address, in upper and lower case, of all organizations and invitations, and where it was
+    /// said as a name: at most so many.
     pub async fn commitments_to_mail(&self, address: String, limit: u32) -> Result<Vec<Vec<u8>>, Error> {
         let reading = sqlx::query(
             "SELECT commitment FROM chancery.personal

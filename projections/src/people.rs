@@ -32,9 +32,9 @@ pub(crate) async fn open(
     Ok(opened.into_iter().map(|(key, opened)| (encode_commitment(&key), opened)).collect())
 }
 
-/// Deletes, in steps that hold up nobody, what the events of erasures have left, and what has come to be kept about those
-/// persons since: of a use that was answered before this node knew of the erasure and recorded after it, or that was
-/// refused because the session is over.
+/// Deletes, in steps that hold up nobody, what the events of erasures have left, and what has come to be kept about
+/// those persons since: of a use that was answered before this node knew of the erasure and recorded after it, or that
+/// was refused because the session is over.
 pub(crate) async fn erase_again(log: &Log, live: &Live) -> Result<u64, Error> {
     /// Of so many persons at a time.
     const AT_ONCE: usize = 1_000;

@@ -29,14 +29,14 @@ enum Whom {
 
 /// Erase a person
 ///
-/// What is kept about the person is deleted, beginning in one step with the event that says so: the mail address wherever
-/// it stands, the name, and the addresses and agents of what the person did in sessions. The lines stay as they are. Open
-/// invitations to the mail address end. What others wrote (names and notes of tokens) stays, and so do the addresses of
-/// programs that use the person's tokens. By id, the mail address is followed to invitations and other ids only if the
-/// person has shown to receive mail there. By mail address, members who have not shown that lose the address and nothing
-/// else: `members` names them. Other members are refused and have to be offboarded first. First with `dry_run`, which says
-/// how much it is. While the answer says `more`, repeat it. Repeated later, it deletes what has come since. Needs
-/// `people:erase` on the instance.
+/// What is kept about the person is deleted, beginning in one step with the event that says so: the mail address
+/// wherever it stands, the name, and the addresses and agents of what the person did in sessions. The lines stay as
+/// they are. Open invitations to the mail address end. What others wrote (names and notes of tokens) stays, and so do
+/// the addresses of programs that use the person's tokens. By id, the mail address is followed to invitations and other
+/// ids only if the person has shown to receive mail there. By mail address, members who have not shown that lose the
+/// address and nothing else: `members` names them. Other members are refused and have to be offboarded first. First
+/// with `dry_run`, which says how much it is. While the answer says `more`, repeat it. Repeated later, it deletes what
+/// has come since. Needs `people:erase` on the instance.
 #[utoipa::path(
     post, path = "/v1/users/erase", operation_id = "users.erase", tag = "users",
     params(
@@ -62,7 +62,8 @@ pub(crate) async fn erase(
         let erasure = count(&app, &erase).await?;
         return Ok(Answer::ok(wire::Erasure { dry_run: true, ..erasure }, app.node().live().position()));
     }
-    // An erasure holds up everybody who writes, and so is not even tried for who may not; that it was asked is recorded.
+    // An erasure holds up everybody who writes, and so is not even tried for who may not; that it was asked is
+    // recorded.
     let may =
         audit::look(&app, &session, |state, caller| caller.require(state, "people:erase", Scope::Instance));
     if may.is_err() {
@@ -78,8 +79,8 @@ pub(crate) async fn erase(
     };
     let done = app.change(&session, "users.erase", &[], &body, conditions, Command::Erase(erase)).await?;
     let erasure = erasure.unwrap_or_else(|| view(&Found::default(), Vec::new(), Vec::new()));
-    // The event stands, and the job of every minute goes on with it: only whether all is gone is not known. Of everybody who
-    // was erased, because whoever repeats the request may no longer find who it was about.
+    // The event stands, and the job of every minute goes on with it: only whether all is gone is not known. Of
+    // everybody who was erased, because whoever repeats the request may no longer find who it was about.
     app.node().erase_again().await.map_err(|error| {
         tracing::warn!(%error, "an erasure could not be finished yet");
         problem(&Failure::OutcomeUnknown)

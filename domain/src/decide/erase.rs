@@ -1,8 +1,8 @@
 //! The erasure of a person: the values go, the lines stay.
 //!
-//! What is deleted is decided on the same state that the event is appended to. The state knows persons and invitations by
-//! their commitments; which commitments are to the same mail address, the caller has looked up, so many at a time as one
-//! commit can take. What has come in since that look stays until the next erasure.
+//! What is deleted is decided on the same state that the event is appended to. The state knows persons and invitations
+//! by their commitments; which commitments are to the same mail address, the caller has looked up, so many at a time as
+//! one commit can take. What has come in since that look stays until the next erasure.
 //!
 //! Anybody who may invite can have a person of any mail address, so an address that was not shown to be somebody's is
 //! believed only where it takes nothing from anybody else: it neither refuses an erasure nor widens one.
@@ -104,7 +104,8 @@ impl Erase {
         Ok(Found { users, members, invitations, erasing, more })
     }
 
-    /// The commitments that are followed to others: with an id, only where its mail address is known to be the person's.
+    /// The commitments that are followed to others: with an id, only where its mail address is known to be the
+    /// person's.
     fn followed(&self, state: &State) -> HashSet<&str> {
         let named = self.user.and_then(|user| state.people().user(user));
         let is_followed = named.is_none_or(|named| named.email_verified);
