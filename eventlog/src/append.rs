@@ -52,27 +52,6 @@ macro_rules! append_sql {
     };
 }
 
-/// The commitments that an erasure deletes, out of its persons, values and addresses.
-macro_rules! erased_sql {
-    ($persons:literal, $values:literal, $addresses:literal) => {
-        concat!(
-            "ARRAY(SELECT commitment FROM chancery.personal WHERE person = ANY (",
-            $persons,
-            "::uuid[])
-                   UNION ALL SELECT unnest(",
-            $values,
-            "::bytea[])
-                   UNION ALL SELECT same.commitment FROM chancery.personal AS same
-                   WHERE same.kind IN ('email', 'name') AND lower(same.value) = ANY (ARRAY(
-                       SELECT lower(value) FROM chancery.personal
-                       WHERE kind = 'email' AND commitment = ANY (",
-            $addresses,
-            "::bytea[]))))"
-        )
-    };
-}
-pub(crate) use erased_sql;
-
 const APPEND: &str = append_sql!("", "");
 
 /// The same where the head's row is known to have been: found there, it need not be looked for. Every append leaves a
@@ -98,8 +77,9 @@ const APPEND_WITH: &str = append_sql!(
      )"
 );
 
-/// The same with an erasure, and only its commit's own personal rows. Whoever erases holds the head's lock, or knows that
-/// the log has not grown: so every row that came with an earlier commit is in the statement's snapshot.
+/// The same with an erasure, and only its commit's own personal rows. Whoever erases holds the head's lock, or knows
+/// that the log has not grown: so every row that came with an earlier commit is in the statement's snapshot. Everybody
+/// who writes waits for it, so it takes no more than some of the persons' rows.
 const APPEND_ERASING: &str = append_sql!(
     "",
     ", personal AS (
@@ -108,9 +88,9 @@ const APPEND_ERASING: &str = append_sql!(
                                           $12::uuid[]) AS value
          ON CONFLICT (commitment) DO NOTHING
      ), erased AS (
-         DELETE FROM chancery.personal AS gone USING head WHERE gone.commitment = ANY (",
-    erased_sql!("$13", "$14", "$15"),
-    ")
+         DELETE FROM chancery.personal AS gone USING head WHERE gone.commitment = ANY (ARRAY(
+             (SELECT commitment FROM chancery.personal WHERE person = ANY ($13::uuid[]) LIMIT 2000)
+             UNION ALL SELECT unnest($14::bytea[])))
      )"
 );
 
@@ -148,8 +128,7 @@ pub(crate) async fn send(
         None => bind_sealed(bind_personal(bind(APPEND_WITH, draft, condition), draft), draft),
         Some(erasure) => bind_personal(bind(APPEND_ERASING, draft, condition), draft)
             .bind(&erasure.persons)
-            .bind(erasure.values.iter().map(|commitment| &commitment[..]).collect::<Vec<_>>())
-            .bind(erasure.addresses.iter().map(|commitment| &commitment[..]).collect::<Vec<_>>()),
+            .bind(erasure.values.iter().map(|commitment| &commitment[..]).collect::<Vec<_>>()),
     };
     let row = query.fetch_optional(connection).await?;
     row.map(|row| read(&row)).transpose()

@@ -31,12 +31,10 @@ pub struct Draft {
 /// Which personal values are erased.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Erasure {
-    /// All values of these persons.
+    /// Values of these persons: some with the line, the rest by [`Log::erase_some`](crate::Log::erase_some).
     pub persons: Vec<Uuid>,
-    /// The values behind these commitments.
+    /// The values behind these commitments, all of them with the line.
     pub values: Vec<[u8; 32]>,
-    /// The mail addresses behind these commitments wherever they stand, and as names as well; in upper and lower case.
-    pub addresses: Vec<[u8; 32]>,
 }
 
 /// An answer that may have to be handed out again, sealed under a key that the server does not have.

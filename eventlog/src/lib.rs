@@ -50,7 +50,7 @@ pub use faults::{Faults, Point};
 pub use key::{LogKey, LogKeys};
 pub use locked::Locked;
 pub use log::{Commit, Head, Log, Place, Settings};
-pub use lookups::LinePlace;
+pub use lookups::{COUNTED, Erased, LinePlace};
 pub use mark::{Mark, Marker};
 pub use personal::Personal;
 pub use random::Random;

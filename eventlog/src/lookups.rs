@@ -4,9 +4,23 @@
 use crate::draft::Erasure;
 use crate::personal::{Opened, PersonalRow, encode_commitment};
 use crate::{Commit, Error, Log, pages};
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::Row as _;
 use std::collections::HashMap;
 use uuid::Uuid;
+
+/// So many of a person's values are counted: of more it is only said that they are more.
+pub const COUNTED: i64 = 10_000;
+/// How many of a person's values one statement deletes.
+const STEP: i64 = 5_000;
+
+/// What came of one step of an erasure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// How many values it deleted.
+    pub deleted: u64,
+    /// Whether there may be more of them.
+    pub more: bool,
+}
 
 /// Where a line stands: its position, and the position at which its commit begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,25 +133,31 @@ impl Log {
         self.commitments(reading).await
     }
 
-    /// Commitments to a mail address, in upper and lower case, of all organizations and invitations.
-    pub async fn commitments_to_mail(&self, address: String) -> Result<Vec<Vec<u8>>, Error> {
+    /// Commitments to a mail address, in upper and lower case, of all organizations and invitations, and where it was
+    /// said as a name: at most so many.
+    pub async fn commitments_to_mail(&self, address: String, limit: u32) -> Result<Vec<Vec<u8>>, Error> {
         let reading = sqlx::query(
             "SELECT commitment FROM chancery.personal
-             WHERE kind IN ('email', 'name') AND lower(value) = lower($1) AND kind = 'email'",
+             WHERE kind IN ('email', 'name') AND lower(value) = lower($1) LIMIT $2",
         )
-        .bind(address);
+        .bind(address)
+        .bind(i64::from(limit));
         self.commitments(reading).await
     }
 
-    /// Commitments to the same mail addresses as these are to; these as well, unless they were erased.
-    pub async fn commitments_to_same_mail(&self, as_these: &[[u8; 32]]) -> Result<Vec<Vec<u8>>, Error> {
-        let these: Vec<Vec<u8>> = as_these.iter().map(|commitment| commitment.to_vec()).collect();
+    /// The same for the mail address that a commitment is to, without that one; none once it was erased.
+    pub async fn commitments_to_same_mail(
+        &self,
+        as_this: &[u8; 32],
+        limit: u32,
+    ) -> Result<Vec<Vec<u8>>, Error> {
         let reading = sqlx::query(
             "SELECT commitment FROM chancery.personal
-             WHERE kind IN ('email', 'name') AND kind = 'email' AND lower(value) = ANY (ARRAY(
-                 SELECT lower(value) FROM chancery.personal WHERE kind = 'email' AND commitment = ANY ($1)))",
+             WHERE kind IN ('email', 'name') AND commitment <> $1 AND lower(value) = (
+                 SELECT lower(value) FROM chancery.personal WHERE kind = 'email' AND commitment = $1) LIMIT $2",
         )
-        .bind(these);
+        .bind(as_this.to_vec())
+        .bind(i64::from(limit));
         self.commitments(reading).await
     }
 
@@ -151,33 +171,46 @@ impl Log {
         found.collect::<Result<_, _>>().map_err(|error| Error::from_sqlx(DOING, &error))
     }
 
-    /// How many values of each kind an erasure would delete now.
+    /// How many values of each kind an erasure would delete now. No more than [`COUNTED`] and one of the persons' are
+    /// counted.
     pub async fn erasable(&self, erasure: &Erasure) -> Result<Vec<(String, u64)>, Error> {
         const DOING: &str = "counting personal values";
-        let bytes = |all: &[[u8; 32]]| all.iter().map(|commitment| commitment.to_vec()).collect::<Vec<_>>();
-        let reading = sqlx::query(AssertSqlSafe(format!(
-            "SELECT kind, count(*) FROM chancery.personal WHERE commitment = ANY ({}) GROUP BY kind ORDER BY kind",
-            crate::append::erased_sql!("$1", "$2", "$3")
-        )))
+        let values: Vec<Vec<u8>> = erasure.values.iter().map(|commitment| commitment.to_vec()).collect();
+        let reading = sqlx::query(
+            "SELECT kind, count(*) FROM (
+                 SELECT commitment, kind FROM chancery.personal WHERE commitment = ANY ($2)
+                 UNION (SELECT commitment, kind FROM chancery.personal WHERE person = ANY ($1) LIMIT $3)
+             ) AS kept GROUP BY kind ORDER BY kind",
+        )
         .bind(erasure.persons.clone())
-        .bind(bytes(&erasure.values))
-        .bind(bytes(&erasure.addresses));
+        .bind(values)
+        .bind(COUNTED + 1);
         let rows = self.run(DOING, reading).await?;
         let read =
             |row: &sqlx::postgres::PgRow| Ok((row.try_get(0)?, row.try_get::<i64, _>(1)?.unsigned_abs()));
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| Error::from_sqlx(DOING, &error))
     }
 
-    /// Deletes what has come to be kept about persons since they were erased; says how much it was.
-    pub async fn erase_again(&self, persons: Vec<Uuid>) -> Result<u64, Error> {
+    /// Deletes some of what is kept about persons who were erased.
+    pub async fn erase_some(&self, persons: &[Uuid]) -> Result<Erased, Error> {
         const DOING: &str = "erasing personal values";
         let deleting = sqlx::query(
-            "WITH gone AS (DELETE FROM chancery.personal WHERE person = ANY ($1) RETURNING 1)
-             SELECT count(*) FROM gone",
+            "WITH picked AS (
+                 SELECT commitment FROM chancery.personal WHERE person = ANY ($1) LIMIT $2
+             ), gone AS (
+                 DELETE FROM chancery.personal WHERE commitment = ANY (ARRAY(SELECT commitment FROM picked))
+                 RETURNING 1
+             )
+             SELECT (SELECT count(*) FROM picked), (SELECT count(*) FROM gone)",
         )
-        .bind(persons);
+        .bind(persons.to_vec())
+        .bind(STEP);
         let rows = self.run(DOING, deleting).await?;
-        let count = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0));
-        count.map(i64::unsigned_abs).map_err(|error| Error::from_sqlx(DOING, &error))
+        let read = |row: &sqlx::postgres::PgRow| {
+            let (found, deleted): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            // What another node has deleted meanwhile was found and not deleted here.
+            Ok(Erased { deleted: deleted.unsigned_abs(), more: found >= STEP })
+        };
+        rows.first().map_or(Ok(Erased::default()), read).map_err(|error| Error::from_sqlx(DOING, &error))
     }
 }

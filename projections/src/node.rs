@@ -344,8 +344,8 @@ impl Node {
         &self.import_key
     }
 
-    /// Deletes what has come to be kept about persons since they were erased, as this node does every minute; says how
-    /// many values it were.
+    /// Deletes what the events of erasures have left, and what has come to be kept about those persons since, as this
+    /// node does every minute; says how many values it were.
     pub async fn erase_again(&self) -> Result<u64, eventlog::Error> {
         people::erase_again(&self.log, &self.live).await
     }

@@ -32,22 +32,33 @@ pub(crate) async fn open(
     Ok(opened.into_iter().map(|(key, opened)| (encode_commitment(&key), opened)).collect())
 }
 
-/// Deletes what has come to be kept about persons since they were erased: of a use that was answered before this node knew
-/// of the erasure and recorded after it, or that was refused because the session is over.
+/// Deletes, in steps that hold up nobody, what the events of erasures have left, and what has come to be kept about
+/// those persons since: of a use that was answered before this node knew of the erasure and recorded after it, or that
+/// was refused because the session is over.
 pub(crate) async fn erase_again(log: &Log, live: &Live) -> Result<u64, Error> {
+    /// Of so many persons at a time.
+    const AT_ONCE: usize = 1_000;
     let is_erased = |user: &&Arc<User>| user.erased_at.is_some();
     let erased: Vec<Uuid> =
         live.read(|state| state.people().users_after(None).filter(is_erased).map(|user| user.id.0).collect());
-    if erased.is_empty() { Ok(0) } else { log.erase_again(erased).await }
+    let mut count = 0;
+    for some in erased.chunks(AT_ONCE) {
+        loop {
+            let step = log.erase_some(some).await?;
+            count += step.deleted;
+            if !step.more {
+                break;
+            }
+        }
+    }
+    Ok(count)
 }
 
 /// What an erasure deletes, by the commitments of the lines.
 pub fn erasure(erasing: &Erasing) -> Erasure {
-    let decoded = |all: &[Box<str>]| all.iter().filter_map(|text| decode_commitment(text)).collect();
     Erasure {
         persons: erasing.users.iter().map(|user| user.0).collect(),
-        values: decoded(&erasing.values),
-        addresses: decoded(&erasing.addresses),
+        values: erasing.values.iter().filter_map(|text| decode_commitment(text)).collect(),
     }
 }
 

@@ -18,6 +18,9 @@ use eventlog::personal::{Personal, decode_commitment, encode_commitment};
 use projections::Failure;
 use std::collections::BTreeSet;
 
+/// So many commitments to a mail address are erased at once: one commit takes what follows from them.
+const AT_ONCE: usize = 1_000;
+
 /// Whom a request names.
 enum Whom {
     User(UserId),
@@ -26,11 +29,14 @@ enum Whom {
 
 /// Erase a person
 ///
-/// What is kept about the person is deleted in one step with the event that says so: the mail address wherever it stands,
-/// the name, and the addresses and agents of what the person did in sessions. The lines stay as they are. Open invitations
-/// to the mail address end. What others wrote (names and notes of tokens) stays, and so do the addresses of programs that
-/// use the person's tokens. First with `dry_run`, which says how much it is. Somebody who is a member anywhere has to be
-/// offboarded first. Repeated, it deletes what has come since. Needs `people:erase` on the instance.
+/// What is kept about the person is deleted, beginning in one step with the event that says so: the mail address
+/// wherever it stands, the name, and the addresses and agents of what the person did in sessions. The lines stay as
+/// they are. Open invitations to the mail address end. What others wrote (names and notes of tokens) stays, and so do
+/// the addresses of programs that use the person's tokens. By id, the mail address is followed to invitations and other
+/// ids only if the person has shown to receive mail there. By mail address, members who have not shown that lose the
+/// address and nothing else: `members` names them. Other members are refused and have to be offboarded first. First
+/// with `dry_run`, which says how much it is. While the answer says `more`, repeat it. Repeated later, it deletes what
+/// has come since. Needs `people:erase` on the instance.
 #[utoipa::path(
     post, path = "/v1/users/erase", operation_id = "users.erase", tag = "users",
     params(
@@ -56,15 +62,16 @@ pub(crate) async fn erase(
         let erasure = count(&app, &erase).await?;
         return Ok(Answer::ok(wire::Erasure { dry_run: true, ..erasure }, app.node().live().position()));
     }
-    // Nothing is looked up for who may not; that it was asked is recorded by the command all the same.
+    // An erasure holds up everybody who writes, and so is not even tried for who may not; that it was asked is
+    // recorded.
     let may =
         audit::look(&app, &session, |state, caller| caller.require(state, "people:erase", Scope::Instance));
-    let erase = match may {
-        Ok(()) => resolve(&app, &whom).await?,
-        Err(_) => Erase { user, addresses: Vec::new() },
-    };
+    if may.is_err() {
+        app.readable(&session, "users.erase", Read::Erasure(user), None).await?;
+    }
+    let erase = resolve(&app, &whom).await?;
     // Who is refused what it counts is refused by the command as well, which says so on the record.
-    let erasure = if may.is_ok() { count(&app, &erase).await.ok() } else { None };
+    let erasure = count(&app, &erase).await.ok();
     // The mail address makes the record's hash of the body one that cannot be guessed.
     let conditions = match whom {
         Whom::Email(email) => conditions.personal([email]),
@@ -72,6 +79,12 @@ pub(crate) async fn erase(
     };
     let done = app.change(&session, "users.erase", &[], &body, conditions, Command::Erase(erase)).await?;
     let erasure = erasure.unwrap_or_else(|| view(&Found::default(), Vec::new(), Vec::new()));
+    // The event stands, and the job of every minute goes on with it: only whether all is gone is not known. Of
+    // everybody who was erased, because whoever repeats the request may no longer find who it was about.
+    app.node().erase_again().await.map_err(|error| {
+        tracing::warn!(%error, "an erasure could not be finished yet");
+        problem(&Failure::OutcomeUnknown)
+    })?;
     Ok(Answer::ok(erasure, done.position))
 }
 
@@ -84,20 +97,27 @@ fn read(app: &App, body: &wire::Erase) -> Result<Whom, Problem> {
     }
 }
 
-/// The command for whom it names, with all commitments to the mail address.
+/// The command for whom it names, with as many commitments to the mail address as are erased at once.
 async fn resolve(app: &App, whom: &Whom) -> Result<Erase, Problem> {
     let log = app.node().log();
+    let limit = u32::try_from(AT_ONCE + 1).expect("it is small");
     let (user, found) = match whom {
-        Whom::Email(email) => (None, log.commitments_to_mail(email.value.clone()).await),
+        Whom::Email(email) => (None, log.commitments_to_mail(email.value.clone(), limit).await),
         Whom::User(user) => {
             let own = app.node().live().read(|state| Some(state.people().user(*user)?.email.clone()));
-            let own: Vec<[u8; 32]> = own.as_deref().and_then(decode_commitment).into_iter().collect();
-            (Some(*user), log.commitments_to_same_mail(&own).await)
+            let found = match own.as_deref().and_then(decode_commitment) {
+                Some(own) => log.commitments_to_same_mail(&own, limit).await,
+                None => Ok(Vec::new()),
+            };
+            (Some(*user), found)
         }
     };
-    let found = found.map_err(|error| unavailable(&error))?;
+    let mut found = found.map_err(|error| unavailable(&error))?;
+    let more = found.len() > AT_ONCE;
+    found.truncate(AT_ONCE);
     let addresses = found.into_iter().filter_map(|found| found.try_into().ok());
-    Ok(Erase { user, addresses: addresses.map(|found| encode_commitment(&found).into()).collect() })
+    let addresses = addresses.map(|found| encode_commitment(&found).into()).collect();
+    Ok(Erase { user, addresses, more })
 }
 
 /// Whom it is about, and how much is kept of them.
@@ -121,6 +141,8 @@ fn view(found: &Found, organizations: Vec<String>, counts: Vec<(String, u64)>) -
         invitations: found.invitations.len() as u64,
         organizations,
         values: counts.into_iter().collect(),
+        members: found.members.iter().map(|user| user.0).collect(),
+        more: found.more,
     }
 }
 

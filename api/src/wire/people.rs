@@ -268,7 +268,15 @@ pub struct Erasure {
     pub invitations: u64,
     /// The names of the organizations that they are of.
     pub organizations: Vec<String>,
-    /// How many values of which kind: `address`, `agent`, `email`, `name`. Counted right before.
+    /// How many values of which kind: `address`, `agent`, `email`, `name`. Counted right before; of the persons' at
+    /// most 10,001, which stands for more than 10,000.
     #[schema(example = json!({"address": 3, "agent": 2, "email": 1, "name": 1}))]
     pub values: BTreeMap<String, u64>,
+    /// Members who have the mail address and have not shown to receive mail there: they lose the address and nothing
+    /// else. Offboard and erase them by id if they are the person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Uuid>,
+    /// Whether there is more: repeat the request until it is false.
+    #[serde(default)]
+    pub more: bool,
 }

@@ -214,6 +214,11 @@ impl Client {
         self.conditionally(with_body(request, body), revision).await
     }
 
+    /// Whether every change goes out under one given key, so that a second one would be the first.
+    pub(crate) fn has_own_key(&self) -> bool {
+        self.idempotency_key.is_some()
+    }
+
     /// Ends something, if `revision` is given only when it is still at that revision.
     pub(crate) async fn end<T: DeserializeOwned>(
         &self,

@@ -211,6 +211,7 @@ impl Row for Erasure {
         let done = match (self.dry_run, is_nothing) {
             (_, true) => "nothing is kept: erased before, or never known",
             (true, _) => "nothing yet: this is what would be erased",
+            (false, _) if self.more => "some of it: erase again for the rest",
             (false, _) => "erased",
         };
         let values = self.values.iter().map(|(kind, count)| format!("{count} {kind}"));
@@ -219,6 +220,7 @@ impl Row for Erasure {
             ("INVITATIONS", self.invitations.to_string()),
             ("ORGANIZATIONS", self.organizations.join(" ")),
             ("VALUES", values.collect::<Vec<_>>().join(", ")),
+            ("STILL MEMBERS", self.members.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
             ("DONE", done.to_owned()),
         ]
     }

@@ -260,14 +260,16 @@ impl<'a> Batch<'a> {
         let is_job = matches!(call.presented, Presented::Job(_));
         let (written, folded) = (self.lines.len(), self.events.len());
         let mut seen = Seen::default();
+        let mut ordinals: HashMap<Option<OrganizationId>, u64> = HashMap::new();
         for (org, event) in decision.happenings() {
             let person = person_of(caller);
             let (address, agent) = self.client(Whose { org, person }, &call.client);
-            let before = self.events[folded..].iter().filter(|line| line.org == org).count() as u64;
+            let next = ordinals.entry(org).or_insert_with(|| state.next_ordinal(org));
+            let ordinal = std::mem::replace(next, *next + 1);
             let line = Line {
                 at: self.at,
                 org,
-                n: Some(state.next_ordinal(org) + before),
+                n: Some(ordinal),
                 actor: caller.actor((!is_job).then(|| call.request.clone()), own(address), own(agent)),
                 idempotency: decision.idempotency.clone().filter(|_| self.events.len() == folded),
                 event: self.committed(org, event),

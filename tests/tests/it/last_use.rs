@@ -50,7 +50,9 @@ async fn the_last_use_says_for_what_and_from_where_and_the_last_refusal_why() {
     let mut superuser = world.database.superuser().await;
     superuser.execute("DELETE FROM chancery.personal").await.unwrap();
     let found = shown(&tenants.owner, &token.id).await;
-    assert_eq!(found["last_used"], json!({"at": world.moment(HOUR), "permission": "projects:read"}));
+    let expected =
+        json!({"at": world.moment(HOUR), "permission": "projects:read", "erased": ["address", "agent"]});
+    assert_eq!(found["last_used"], expected);
 }
 
 #[tokio::test]

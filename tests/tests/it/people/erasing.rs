@@ -6,6 +6,7 @@ use chancery_tests::{ADMIN, Actor, Answer, NodeOptions, TestNode, World, eventua
 use eventlog::{Fault, Faults, Point};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _};
+use std::sync::atomic::Ordering::Relaxed;
 
 const MAIL: &str = "peculiar.ada@example.org";
 const AGENT: &str = "analytical-engine/1";
@@ -84,12 +85,13 @@ async fn nothing_of_an_erased_person_is_left_and_everything_of_others() {
     erase(&admin, whom()).await.refused(409, "still_member");
     erase(&grace.session, whom()).await.refused(403, "forbidden");
     offboard(&admin, &ada.user).await;
-    let would = erase(&admin, json!({"user": ada.user, "dry_run": true})).await;
+    let by_mail = || json!({"email": MAIL});
+    let would = erase(&admin, json!({"email": MAIL, "dry_run": true})).await;
     let would = would.expect(200);
     assert_eq!((&would["values"]["email"], &would["values"]["name"]), (&json!(2), &json!(1)));
     assert_eq!(would["organizations"], json!(["acme", "other"]));
     let before = world.database.entries().await;
-    let (done, lines) = world.lines_of(erase(&admin, whom())).await;
+    let (done, lines) = world.lines_of(erase(&admin, by_mail())).await;
     assert_eq!(done.expect(200)["users"], json!([ada.user]));
     let mut kinds: Vec<_> = lines.iter().map(|line| (&*line.kind, line.at("/org").is_string())).collect();
     // The organizations are in the order of their ids.
@@ -140,6 +142,78 @@ async fn others_stay(owner: &Actor, ada: &Person, grace: &Person) {
     let minted = owner.get(&format!("/v1/tokens/{id}/history?at_least={position}")).await;
     let minted = &minted.expect(200)["items"][0];
     assert_eq!(minted["personal"][address(minted)], "127.0.0.1");
+}
+
+#[tokio::test]
+async fn whoever_may_not_erase_holds_up_nobody() {
+    let world = World::new().await;
+    let tenants = world.tenants().await;
+    let locks = || world.node.node().live().stats.locks.load(Relaxed);
+    let before = locks();
+    for whom in [json!({"email": MAIL}), json!({"user": "019ab7a4-0000-7000-8000-000000000009"})] {
+        let (refused, lines) = world.lines_of(erase(&tenants.owner, whom.clone())).await;
+        refused.refused(403, "forbidden");
+        assert_eq!(lines.len(), 1, "that it was asked is recorded");
+        erase(&world.node.token("chyo_nobody"), whom.clone()).await.refused(401, "token_malformed");
+        assert!(erase(&world.node.anon(), whom).await.status == 401);
+    }
+    assert_eq!(locks(), before);
+    erase(&world.node.admin(), json!({"email": MAIL})).await.expect(200);
+    assert!(locks() > before, "whoever may erase takes it");
+}
+
+/// Of a person who did very much, and of an address that very many have used, nothing is left either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_much_is_kept_all_of_it_goes() {
+    let world = World::new().await;
+    world.tenants().await;
+    let admin = world.node.admin();
+    let ada = ada(&world).await;
+    offboard(&admin, &ada.user).await;
+    let many = format!(
+        "INSERT INTO chancery.personal (commitment, salt, kind, value, person)
+         SELECT sha256(n::text::bytea), '\\x00112233445566778899aabbccddeeff', 'agent', '{AGENT}/' || n, '{}'
+         FROM generate_series(1, 12500) AS n;
+         INSERT INTO chancery.personal (commitment, salt, kind, value)
+         SELECT sha256(n::text::bytea), '\\x00112233445566778899aabbccddeeff', 'email', '{MAIL}'
+         FROM generate_series(20001, 21500) AS n",
+        ada.user
+    );
+    world.database.execute(&many).await;
+    let would = erase(&admin, json!({"email": MAIL, "dry_run": true})).await.expect(200).clone();
+    assert!(would["more"] == true && would["values"]["email"].as_u64().unwrap() <= 1_001, "{would}");
+    let would = erase(&admin, json!({"user": ada.user, "dry_run": true})).await.expect(200).clone();
+    let counted: u64 =
+        would["values"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert!((10_001..10_100).contains(&counted), "{counted}");
+    let done = text(run(&world, ADMIN, &["person", "erase", MAIL, "--force", "-j"], ""));
+    let done: Value = serde_json::from_str(&done).unwrap();
+    assert_eq!((&done["users"], &done["more"]), (&json!([ada.user]), &json!(false)));
+    assert_eq!(rows_of(&world, &ada.user).await, 0);
+    for text in [MAIL, AGENT] {
+        assert_eq!(found(&world, text).await, Vec::<String>::new(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_member_who_only_claims_an_address_refuses_no_erasure_and_loses_the_address() {
+    let world = World::new().await;
+    world.tenants().await;
+    let admin = world.node.admin();
+    let claims = ada(&world).await;
+    let open = invite(&admin, "other", MAIL, "member").await;
+    let done = erase(&admin, json!({"email": MAIL})).await.expect(200).clone();
+    assert_eq!((&done["users"], &done["members"]), (&json!([]), &json!([claims.user])));
+    assert_eq!(found(&world, MAIL).await, Vec::<String>::new());
+    claims.session.get("/v1/whoami").await.expect(200);
+    let shown = admin.get(&format!("/v1/users/{}", claims.user)).await.expect(200).clone();
+    assert_eq!((&shown["erased"], &shown["name"]), (&json!(["email"]), &json!("Peculiar Ada")));
+    let invitation = format!("/v1/organizations/other/invitations/{}", open["id"].as_str().unwrap());
+    assert_eq!(admin.get(&invitation).await.expect(200)["status"], "withdrawn");
+    offboard(&admin, &claims.user).await;
+    let rest = erase(&admin, json!({"user": claims.user})).await.expect(200).clone();
+    assert_eq!(rest["users"], json!([claims.user]));
+    assert_eq!(found(&world, "eculiar").await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -236,7 +310,7 @@ async fn a_person_is_erased_on_the_command_line() {
     world.tenants().await;
     let ada = ada(&world).await;
     let admin = |arguments: &[&str]| run(&world, ADMIN, arguments, "");
-    let member = admin(&["person", "erase", MAIL, "--force"]);
+    let member = admin(&["person", "erase", &ada.user, "--force"]);
     assert_eq!(member.status.code(), Some(6), "{}", String::from_utf8_lossy(&member.stderr));
     offboard(&world.node.admin(), &ada.user).await;
     assert_eq!(admin(&["person", "erase", MAIL]).status.code(), Some(2), "nobody is there to be asked");
@@ -250,7 +324,7 @@ async fn a_person_is_erased_on_the_command_line() {
     assert!(listed.contains("erased") && !listed.contains("eculiar"), "{listed}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_altered_value_is_never_shown_as_if_it_were_true() {
     let world = World::new().await;
     let tenants = world.tenants().await;

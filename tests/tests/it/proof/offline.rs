@@ -130,7 +130,7 @@ async fn an_answer_that_was_never_right_is_found_under_a_good_signature() {
     uses(&world, "some", 5).await;
     let key = keys(&world.node).await[0].clone();
     let mut all = lines(&world).await;
-    let place = all.iter().rposition(|line| line.contains("TokenUsed")).unwrap();
+    let place = all.iter().rposition(|line| line.contains(r#""type":"TokenUsed""#)).unwrap();
     let forged = all[place].replacen("TokenUsed", "TokenRefused", 1);
     all[place] = forged.replacen(r#","asked":"#, r#","code":"expired","asked":"#, 1);
     let tree: Frontier = all.iter().map(|line| leaf_hash(line.as_bytes())).collect();

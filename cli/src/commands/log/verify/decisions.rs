@@ -34,6 +34,8 @@ pub(super) struct CheckedDecisions {
     pub(super) without_address: u64,
     /// What came out differently.
     pub(super) differing: u64,
+    /// Whether the lines fold to their end; otherwise nothing is said of the uses.
+    pub(super) is_whole: bool,
     /// What is wrong, and where.
     #[serde(skip)]
     pub(super) found: Vec<String>,
@@ -79,7 +81,8 @@ impl Decisions {
     /// None where lines of others are not there.
     pub(super) fn end(mut self) -> Option<CheckedDecisions> {
         self.take();
-        let of_none = |found| CheckedDecisions { uses: 0, without_address: 0, differing: 0, found };
+        let of_none =
+            |found| CheckedDecisions { uses: 0, without_address: 0, differing: 0, is_whole: false, found };
         let report = match self.ended {
             Some(Ended::Hashes) => return None,
             Some(Ended::Stopped(why)) => return Some(of_none(vec![why])),
@@ -99,6 +102,7 @@ impl Decisions {
             uses: report.uses(),
             without_address: report.without_address,
             differing: report.differing,
+            is_whole: true,
             found: found.collect(),
         })
     }

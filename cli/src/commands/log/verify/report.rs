@@ -91,7 +91,9 @@ impl Report {
             }
         }
         self.order(&mut page);
-        if let Some(CheckedDecisions { uses, without_address, differing, .. }) = &self.decisions {
+        if let Some(CheckedDecisions { uses, without_address, differing, is_whole: true, .. }) =
+            &self.decisions
+        {
             page.push_str("\nDecisions\n");
             let _ = writeln!(page, "  {uses} uses were decided again, {differing} came out DIFFERENTLY");
             if *without_address > 0 {
@@ -154,7 +156,7 @@ impl Report {
             page.push_str("  that no use is withheld: only lifecycle events are numbered by organization\n");
         }
         page.push_str("  that others are shown the same log: compare checkpoints with them\n");
-        if self.decisions.is_none() {
+        if !self.decisions.as_ref().is_some_and(|decisions| decisions.is_whole) {
             page.push_str("  that each decision was right: they were not made again here\n");
         }
         page.push_str(match self.personal {
