@@ -195,7 +195,9 @@ impl Audit {
     /// What came of deciding the uses again, if all lines are there.
     pub(super) fn decided(&mut self, mut decisions: Option<CheckedDecisions>) {
         if let Some(decisions) = &mut decisions {
-            std::mem::take(&mut decisions.found).into_iter().for_each(|text| self.find(text));
+            for text in std::mem::take(&mut decisions.found) {
+                self.find(text);
+            }
         }
         self.decisions = decisions;
     }
