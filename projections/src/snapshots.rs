@@ -25,8 +25,10 @@ const FOLDER: &str = "snapshots";
 /// How many are kept. They lie evenly along the log, so what is folded to reach a moment is at most so large a part of
 /// all its lifecycle events.
 const KEPT: u64 = 8;
-/// Bytes of the largest frame that is believed: a damaged length must not take all memory.
+/// Bytes of the largest frame that is believed.
 const MOST_BYTES: u32 = 1 << 30;
+/// Bytes that are made room for before they are read: a damaged length must not take all memory.
+const USUAL_BYTES: usize = 1 << 24;
 /// Frames that wait to be added while others are read.
 const WAITING: usize = 4;
 /// What a file begins with.
@@ -117,7 +119,7 @@ impl<R: BufRead> Frames<R> {
         self.from.read_exact(&mut length)?;
         self.from.read_exact(&mut expected)?;
         let length = u32::from_le_bytes(length);
-        let mut frame = Vec::new();
+        let mut frame = Vec::with_capacity(USUAL_BYTES.min(length as usize));
         self.from.by_ref().take(u64::from(length.min(MOST_BYTES))).read_to_end(&mut frame)?;
         if hash(&self.head, self.next, &frame) != expected {
             return Err(damaged("a frame is not what was written"));
