@@ -55,6 +55,9 @@ fn plain(text: impl Into<String>) -> (String, Tone) {
     (text.into(), Tone::Plain)
 }
 
+/// What an event is about: a person goes before the session or the invitation that it came by.
+const ABOUT: [&str; 7] = ["/user", "/users/0", "/token", "/invitation", "/project", "/role", "/org"];
+
 impl Row for AuditEvent {
     const COLUMNS: &'static [&'static str] =
         &["POSITION", "AT", "TYPE", "ABOUT", "NAME OR REASON", "ACTOR", "ADDRESS"];
@@ -65,7 +68,7 @@ impl Row for AuditEvent {
             plain(self.position.to_string()),
             plain(ago(&line.text("/at"), now)),
             plain(line.text("/type")),
-            plain(line.first(&["/token", "/project", "/role", "/org"])),
+            plain(line.first(&ABOUT)),
             plain(line.first(&["/name", "/code", "/reason", "/after/name", "/note"])),
             plain(line.text("/actor/by")),
             plain(line.personal("/actor/address")),
