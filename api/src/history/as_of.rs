@@ -93,13 +93,19 @@ pub(crate) async fn as_of(
             return Err(invalid("cursor", text, "a cursor of this list, without a moment beside it"));
         }
     }
+    let project = query.project.clone();
     let scope = place(query.organization, query.project)?;
     let place = enter(&app, &session, "audit.as_of", scope, query.at_least).await?.place;
     if place == Scope::Instance && matches!(list, Kind::Projects | Kind::Members) {
         return Err(invalid("organization", "", "the name or id of the organization whose they are"));
     }
     if place.project().is_some() && list == Kind::Policies {
-        return Err(invalid("project", "", "left out: policies are of organizations"));
+        let project = project.unwrap_or_else(|| "that of the token".to_owned());
+        return Err(invalid(
+            "project",
+            &project,
+            "left out: an organization has policies, a project has none",
+        ));
     }
     let moment = cursor.as_ref().map_or(moment, |cursor| Moment::Version(cursor.version));
     let mut found = find(&app, field, moment).await?;

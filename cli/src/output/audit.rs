@@ -45,6 +45,16 @@ impl<'e> Line<'e> {
         kept(&commitment, personal.get(&commitment).map(String::as_str), erased, altered)
     }
 
+    /// What the thing is called, or why it happened; of people, what is kept of their address or name.
+    fn name_or_reason(&self) -> String {
+        let of_person = match self.text("/type").as_str() {
+            "MemberInvited" => self.personal("/email"),
+            "InvitationAccepted" => self.personal("/name"),
+            _ => return self.first(&["/name", "/code", "/reason", "/after/name", "/note"]),
+        };
+        if of_person.is_empty() { self.text("/role") } else { of_person }
+    }
+
     /// The first of some keys that the line has.
     fn first(&self, pointers: &[&str]) -> String {
         pointers.iter().map(|pointer| self.text(pointer)).find(|text| !text.is_empty()).unwrap_or_default()
@@ -69,7 +79,7 @@ impl Row for AuditEvent {
             plain(ago(&line.text("/at"), now)),
             plain(line.text("/type")),
             plain(line.first(&ABOUT)),
-            plain(line.first(&["/name", "/code", "/reason", "/after/name", "/note"])),
+            plain(line.name_or_reason()),
             plain(line.text("/actor/by")),
             plain(line.personal("/actor/address")),
         ]

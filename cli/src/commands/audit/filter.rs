@@ -26,6 +26,11 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// Whether nothing fits any more from some time on.
+    pub(super) fn has_end(&self) -> bool {
+        self.to.is_some()
+    }
+
     /// As the API takes it.
     pub(super) fn query(&self, context: &Context) -> Vec<(&'static str, String)> {
         let types = (!self.types.is_empty()).then(|| self.types.join(","));

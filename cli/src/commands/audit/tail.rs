@@ -42,7 +42,8 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let (mut last, mut attempts) = (None, 0);
     loop {
         let failure = match follow(context, &client, &query, &mut last, &mut attempts).await {
-            Ok(()) if args.until_position.is_some() => return Ok(()),
+            // With an end that was named, the server comes to it.
+            Ok(()) if args.until_position.is_some() || args.filter.has_end() => return Ok(()),
             Ok(()) => None,
             Err(failure) if is_passing(&failure) => Some(failure),
             Err(failure) => return Err(failure),

@@ -217,7 +217,8 @@ impl Audit {
             let (file, signed) = (&kept.file, kept.size);
             match kept.found {
                 None => found.push(format!(
-                    "{file}: it was signed for {signed} lines, and the export has {size}: {} are missing",
+                    "{file}: it was signed for {signed} lines, and the export has {size}: {} are missing, or were \
+                     appended since it was made (`audit export --resume`)",
                     signed - size
                 )),
                 Some(root) if root == kept.checkpoint.root => good = signed,
@@ -253,6 +254,7 @@ impl Audit {
                     origin: kept.checkpoint.origin,
                     size: kept.checkpoint.size,
                     agrees: kept.found == Some(kept.checkpoint.root),
+                    is_reached: kept.found.is_some(),
                     signed_by: kept.signed_by,
                     other_signatures: kept.others,
                 })

@@ -26,10 +26,16 @@ enum Ended {
 }
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct CheckedDecisions {
-    /// Uses that were decided again.
+    /// Uses in the lines.
     pub(super) uses: u64,
+    /// Those that were decided again, whole.
+    pub(super) same: u64,
+    /// Calls of the API of which only the credential was decided again.
+    pub(super) standing: u64,
+    /// Uses of the break-glass token, which rest on no state.
+    pub(super) admin: u64,
     /// Of these, all but the client's address, which no line has.
     pub(super) without_address: u64,
     /// What came out differently.
@@ -81,8 +87,7 @@ impl Decisions {
     /// None where lines of others are not there.
     pub(super) fn end(mut self) -> Option<CheckedDecisions> {
         self.take();
-        let of_none =
-            |found| CheckedDecisions { uses: 0, without_address: 0, differing: 0, is_whole: false, found };
+        let of_none = |found| CheckedDecisions { found, ..CheckedDecisions::default() };
         let report = match self.ended {
             Some(Ended::Hashes) => return None,
             Some(Ended::Stopped(why)) => return Some(of_none(vec![why])),
@@ -100,6 +105,9 @@ impl Decisions {
         });
         Some(CheckedDecisions {
             uses: report.uses(),
+            same: report.same,
+            standing: report.standing,
+            admin: report.admin_uses,
             without_address: report.without_address,
             differing: report.differing,
             is_whole: true,

@@ -56,6 +56,8 @@ pub(super) struct CheckedCheckpoint {
     pub(super) origin: String,
     pub(super) size: u64,
     pub(super) agrees: bool,
+    /// Whether the export has as many lines.
+    pub(super) is_reached: bool,
     pub(super) signed_by: Vec<String>,
     pub(super) other_signatures: usize,
 }
@@ -76,7 +78,12 @@ impl Report {
         let _ = writeln!(page, "  root {}", self.root);
         page.push_str("\nCheckpoints\n");
         for checkpoint in &self.checkpoints {
-            let verdict = if checkpoint.agrees { "agrees" } else { "DIFFERS" };
+            let verdict = match checkpoint.agrees {
+                true => "agrees",
+                // Lines are missing, or it was only fetched after the export was made.
+                false if !checkpoint.is_reached => "NOT REACHED",
+                false => "DIFFERS",
+            };
             let CheckedCheckpoint { file, origin, size, .. } = checkpoint;
             let _ = writeln!(page, "  {verdict}  {size} lines of {origin}  {file}");
             for key in &checkpoint.signed_by {
@@ -91,20 +98,16 @@ impl Report {
             }
         }
         self.order(&mut page);
-        if let Some(CheckedDecisions { uses, without_address, differing, is_whole: true, .. }) =
-            &self.decisions
-        {
-            page.push_str("\nDecisions\n");
-            let _ = writeln!(page, "  {uses} uses were decided again, {differing} came out DIFFERENTLY");
-            if *without_address > 0 {
-                let _ =
-                    writeln!(page, "  of {without_address}, all but the client's address, which no line has");
-            }
+        if let Some(decisions) = self.decisions.as_ref().filter(|decisions| decisions.is_whole) {
+            page.push_str(&of_decisions(decisions));
         }
         if let Some(CheckedPersonal { checked, erased, altered, unused }) = &self.personal {
             page.push_str("\nPersonal values\n");
             let _ = writeln!(page, "  {checked} are those that the lines were written with");
-            let _ = writeln!(page, "  {erased} were erased, {altered} were ALTERED");
+            let _ = writeln!(
+                page,
+                "  {erased} have none in this file (erased, or it is older), {altered} were ALTERED"
+            );
             if *unused > 0 {
                 let _ = writeln!(page, "  {unused} more are in no line of this export");
             }
@@ -156,9 +159,10 @@ impl Report {
             page.push_str("  that no use is withheld: only lifecycle events are numbered by organization\n");
         }
         page.push_str("  that others are shown the same log: compare checkpoints with them\n");
-        if !self.decisions.as_ref().is_some_and(|decisions| decisions.is_whole) {
-            page.push_str("  that each decision was right: they were not made again here\n");
-        }
+        page.push_str(match self.decisions.as_ref().filter(|decisions| decisions.is_whole) {
+            None => "  that each decision was right: they were not made again here\n",
+            Some(_) => "  that calls of the API were allowed, and what rests on a client's address\n",
+        });
         page.push_str(match self.personal {
             None => "  who is behind commitments to personal values: none were given (--personal)\n",
             Some(_) => "  that values which are not there were erased by whoever may, and not just deleted\n",
@@ -174,4 +178,19 @@ impl Report {
             let _ = writeln!(page, "  and {} more", self.unlisted);
         }
     }
+}
+
+fn of_decisions(decisions: &CheckedDecisions) -> String {
+    let CheckedDecisions { uses, same, standing, admin, without_address, differing, .. } = decisions;
+    let mut text = format!("\nDecisions\n  {uses} uses, {differing} came out DIFFERENTLY\n");
+    let parts = [
+        (same, "were decided again and came out as recorded"),
+        (without_address, "came out so but for the client's address, which no line has"),
+        (standing, "calls of the API, of which the credential was decided again"),
+        (admin, "of the break-glass token, which rest on no state"),
+    ];
+    for (count, what) in parts.into_iter().filter(|(count, _)| **count > 0) {
+        let _ = writeln!(text, "  {count} {what}");
+    }
+    text
 }
