@@ -26,9 +26,9 @@ use uuid::Uuid;
 /// How many commits a page holds.
 const PAGE: u32 = 2_000;
 /// How many states are kept.
-const KEPT: usize = 6;
+const KEPT: usize = 8;
 /// How many lifecycle events lie at least between two that are kept.
-const APART: u64 = 32_768;
+const APART: u64 = 16_384;
 /// How often it is looked whether a snapshot is due.
 const LOOK: Duration = Duration::from_secs(1);
 /// After how long states that nobody asks for are let go.
@@ -244,10 +244,14 @@ impl History {
         let mut from = from;
         let mut page = self.log.lifecycle_after(from.state.version(), from.last, PAGE).await?;
         while let Some(end) = page.last() {
-            // While a page is folded, the next one is on its way.
+            // While a page is folded, the next one is on its way, unless the place is known to be on this one.
             let (before, version, last) = (from.state.version(), end.version_after(), end.id);
+            let is_here = matches!(until, Until::Version(until) if until < version);
             let folding = spawn_blocking(move || fold_page(from, &page, until));
-            let (folded, next) = tokio::join!(folding, self.log.lifecycle_after(version, last, PAGE));
+            let next = async {
+                if is_here { Ok(Vec::new()) } else { self.log.lifecycle_after(version, last, PAGE).await }
+            };
+            let (folded, next) = tokio::join!(folding, next);
             let (whole, part) = folded.map_err(|_| Fatal::Panicked("history"))??;
             if let Some(part) = part {
                 keep(kept, &whole);
