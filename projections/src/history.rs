@@ -274,10 +274,11 @@ fn keep(kept: &mut Vec<Kept>, new: &Kept) -> Arc<State> {
         kept.insert(place, new.clone());
     }
     if kept.len() > KEPT {
-        // Of two that are close to each other, the earlier serves for both.
-        let close =
-            kept.windows(2).position(|pair| pair[1].state.version() - pair[0].state.version() < APART);
-        kept.remove(close.map_or(0, |close| close + 1));
+        // The first stays, or what lies after it would be folded from a snapshot again; and of the others the one goes
+        // without which the way from one to the next stays the shortest.
+        let way = |index: &usize| kept[index + 1].state.version() - kept[index - 1].state.version();
+        let least = (1..kept.len() - 1).min_by_key(way).expect("there are more than three");
+        kept.remove(least);
     }
     Arc::clone(&new.state)
 }
