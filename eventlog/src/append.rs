@@ -52,6 +52,19 @@ macro_rules! append_sql {
     };
 }
 
+/// The commit's own personal rows. A commitment that is there already has the same value, or it would not be the same
+/// commitment.
+macro_rules! personal_sql {
+    () => {
+        ", personal AS (
+         INSERT INTO chancery.personal (commitment, salt, kind, value, organization, person)
+         SELECT value.* FROM head, unnest($7::bytea[], $8::bytea[], $9::text[], $10::text[], $11::uuid[],
+                                          $12::uuid[]) AS value
+         ON CONFLICT (commitment) DO NOTHING
+     )"
+    };
+}
+
 const APPEND: &str = append_sql!("", "");
 
 /// The same where the head's row is known to have been: found there, it need not be looked for. Every append leaves a
@@ -59,17 +72,12 @@ const APPEND: &str = append_sql!("", "");
 /// take longer with every append. Changes nothing when the row has moved on.
 const APPEND_HERE: &str = append_sql!("ctid = $7::text::tid AND ", "");
 
-/// The same with personal and sealed rows, each inserted only if the head was updated. A commitment that is
-/// there already has the same value, or it would not be the same commitment; a sealed key that is there
-/// already is from an answer that has run out.
+/// The same with personal and sealed rows, each inserted only if the head was updated. A sealed key that is there already
+/// is from an answer that has run out.
 const APPEND_WITH: &str = append_sql!(
     "",
-    ", personal AS (
-         INSERT INTO chancery.personal (commitment, salt, kind, value, organization, person)
-         SELECT value.* FROM head, unnest($7::bytea[], $8::bytea[], $9::text[], $10::text[], $11::uuid[],
-                                          $12::uuid[]) AS value
-         ON CONFLICT (commitment) DO NOTHING
-     ), sealed AS (
+    personal_sql!(),
+    ", sealed AS (
          INSERT INTO chancery.sealed (key, box, until)
          SELECT value.key, value.box, timestamptz 'epoch' + value.until * interval '1 microsecond'
          FROM head, unnest($13::bytea[], $14::bytea[], $15::int8[]) AS value (key, box, until)
@@ -82,12 +90,8 @@ const APPEND_WITH: &str = append_sql!(
 /// who writes waits for it, so it takes no more than some of the persons' rows.
 const APPEND_ERASING: &str = append_sql!(
     "",
-    ", personal AS (
-         INSERT INTO chancery.personal (commitment, salt, kind, value, organization, person)
-         SELECT value.* FROM head, unnest($7::bytea[], $8::bytea[], $9::text[], $10::text[], $11::uuid[],
-                                          $12::uuid[]) AS value
-         ON CONFLICT (commitment) DO NOTHING
-     ), erased AS (
+    personal_sql!(),
+    ", erased AS (
          DELETE FROM chancery.personal AS gone USING head WHERE gone.commitment = ANY (ARRAY(
              (SELECT commitment FROM chancery.personal WHERE person = ANY ($13::uuid[]) LIMIT 2000)
              UNION ALL SELECT unnest($14::bytea[])))
